@@ -1,0 +1,3 @@
+//! The coordinator: the one record on the home chain that decides each execution once, commit or rollback.
+
+pub mod msg;
