@@ -110,7 +110,10 @@ macro_rules! as_hex_text {
         }
         impl Schemaifier for $type {
             fn visit_schema(visitor: &mut SchemaVisitor) -> DefinitionReference {
-                visitor.insert(Self::id(), Node { name: stringify!($type).into(), description: None, value: NodeType::String })
+                visitor.insert(
+                    Self::id(),
+                    Node { name: stringify!($type).into(), description: None, value: NodeType::String },
+                )
             }
         }
         impl JsonSchema for $type {
@@ -118,10 +121,8 @@ macro_rules! as_hex_text {
                 stringify!($type).into()
             }
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                let mut schema = SchemaObject {
-                    instance_type: Some(InstanceType::String.into()),
-                    ..Default::default()
-                };
+                let mut schema =
+                    SchemaObject { instance_type: Some(InstanceType::String.into()), ..Default::default() };
                 schema.string().pattern = Some($pattern.into());
                 schema.into()
             }

@@ -36,12 +36,12 @@ pub enum Statement {
 impl Statement {
     pub fn hash(&self, attestor_set: u64) -> Hash32 {
         let fields = match self {
-            Self::Opened { execution_id, manifest_root, deadline } => StructHash::of(
-                "Opened(bytes32 executionId,bytes32 manifestRoot,uint64 deadline,uint64 attestorSet)",
-            )
-            .word(execution_id)
-            .word(manifest_root)
-            .uint((*deadline).into()),
+            Self::Opened { execution_id, manifest_root, deadline } => {
+                StructHash::of("Opened(bytes32 executionId,bytes32 manifestRoot,uint64 deadline,uint64 attestorSet)")
+                    .word(execution_id)
+                    .word(manifest_root)
+                    .uint((*deadline).into())
+            }
             Self::Prepared { execution_id, evidence_root } => {
                 StructHash::of("Prepared(bytes32 executionId,bytes32 evidenceRoot,uint64 attestorSet)")
                     .word(execution_id)
@@ -50,12 +50,12 @@ impl Statement {
             Self::Decided { decisions_root } => {
                 StructHash::of("Decided(bytes32 decisionsRoot,uint64 attestorSet)").word(decisions_root)
             }
-            Self::Settled { execution_id, decision, evidence_root } => StructHash::of(
-                "Settled(bytes32 executionId,uint8 decision,bytes32 evidenceRoot,uint64 attestorSet)",
-            )
-            .word(execution_id)
-            .uint(decision.code().into())
-            .word(evidence_root),
+            Self::Settled { execution_id, decision, evidence_root } => {
+                StructHash::of("Settled(bytes32 executionId,uint8 decision,bytes32 evidenceRoot,uint64 attestorSet)")
+                    .word(execution_id)
+                    .uint(decision.code().into())
+                    .word(evidence_root)
+            }
             Self::Rotated { new_set, new_set_hash } => {
                 StructHash::of("Rotated(uint64 newSet,bytes32 newSetHash,uint64 attestorSet)")
                     .uint((*new_set).into())

@@ -123,8 +123,17 @@ mod tests {
     #[test]
     fn names_that_are_not_caip_2_are_refused() {
         for bad in [
-            "", "eip155", "eip155:", ":1", "EIP155:1", "eip155:é", "eip155:1:2", "ei:1", "eip155:1 ",
-            "cosmos:abcdefghijklmnopqrstuvwxyz1234567", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp",
+            "",
+            "eip155",
+            "eip155:",
+            ":1",
+            "EIP155:1",
+            "eip155:é",
+            "eip155:1:2",
+            "ei:1",
+            "eip155:1 ",
+            "cosmos:abcdefghijklmnopqrstuvwxyz1234567",
+            "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp",
         ] {
             assert!(bad.parse::<ChainId>().is_err(), "{bad}");
         }

@@ -122,7 +122,8 @@ mod tests {
 
     #[test]
     fn the_paper_with_equal_sums_passes_and_its_literal_figures_need_conservation_off() {
-        let paper = |locked| vec![leg(0, Function::Lock, locked), leg(1, Function::Unlock, 100), leg(2, Function::Mint, 100)];
+        let paper =
+            |locked| vec![leg(0, Function::Lock, locked), leg(1, Function::Unlock, 100), leg(2, Function::Mint, 100)];
         assert_eq!(validate_legs(&paper(200), Conservation::On), Ok(()));
         assert_eq!(
             validate_legs(&paper(100), Conservation::On),

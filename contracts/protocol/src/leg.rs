@@ -78,17 +78,15 @@ pub enum LegError {
 
 impl Leg {
     pub fn hash(&self) -> Hash32 {
-        StructHash::of(
-            "Leg(uint8 index,string chain,bytes escrow,uint8 function,bytes from,bytes to,uint128 amount)",
-        )
-        .uint(self.index.into())
-        .string(self.chain.as_str())
-        .bytes(&self.escrow.0)
-        .uint(self.function.code().into())
-        .bytes(&self.from.0)
-        .bytes(&self.to.0)
-        .uint(self.amount.u128())
-        .finish()
+        StructHash::of("Leg(uint8 index,string chain,bytes escrow,uint8 function,bytes from,bytes to,uint128 amount)")
+            .uint(self.index.into())
+            .string(self.chain.as_str())
+            .bytes(&self.escrow.0)
+            .uint(self.function.code().into())
+            .bytes(&self.from.0)
+            .bytes(&self.to.0)
+            .uint(self.amount.u128())
+            .finish()
     }
 
     /// The rules a leg keeps by itself, whatever execution it is in.
@@ -100,20 +98,15 @@ impl Leg {
         if self.function == Function::Mint && self.chain.kind() == ChainKind::Bitcoin {
             return Err(LegError::MintOnBitcoin(index));
         }
-        for (side, account, wanted) in [
-            ("from", &self.from, self.function.is_account_sourced()),
-            ("to", &self.to, self.function.has_recipient()),
-        ] {
+        for (side, account, wanted) in
+            [("from", &self.from, self.function.is_account_sourced()), ("to", &self.to, self.function.has_recipient())]
+        {
             if wanted {
-                self.chain
-                    .check_account(account)
-                    .map_err(|source| LegError::Account { index, side, source })?;
+                self.chain.check_account(account).map_err(|source| LegError::Account { index, side, source })?;
             } else if !account.is_empty() {
                 return Err(LegError::UnexpectedAccount { index, side, function: self.function.name() });
             }
         }
-        self.chain
-            .check_account(&self.escrow)
-            .map_err(|source| LegError::Account { index, side: "escrow", source })
+        self.chain.check_account(&self.escrow).map_err(|source| LegError::Account { index, side: "escrow", source })
     }
 }

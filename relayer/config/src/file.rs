@@ -1,0 +1,165 @@
+//! The config file, TOML. One file serves all roles; each reads its own table. `aes.example.toml` explains every key.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use aes_protocol::{AttestorSet, ChainId, Conservation};
+use serde::{Deserialize, Serialize};
+
+use crate::keys::KeyRef;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("config file {}: {source}; write one (aes.example.toml explains every key) or name it with --config", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("config file {}: {cause}", path.display())]
+    Parse { path: PathBuf, cause: String },
+    #[error("config file: no [{0}] table, which this command needs; aes.example.toml shows one")]
+    NoTable(&'static str),
+    #[error("config file: no chain {0}; add [chains.\"{0}\"]")]
+    NoChain(ChainId),
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// where `aes deploy` writes the manifest and everything else reads it; relative to the config file
+    pub manifest: PathBuf,
+    pub chains: BTreeMap<ChainId, ChainConfig>,
+    pub deploy: Option<DeployConfig>,
+    pub relay: Option<RelayConfig>,
+    pub attest: Option<AttestConfig>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChainConfig {
+    /// what people call it: polygon, ethereum, allianza
+    pub name: String,
+    /// JSON-RPC (EVM) or CometBFT RPC (CosmWasm) endpoints, the first that answers is used
+    pub rpc: Vec<String>,
+    /// seconds to wait for one answer
+    #[serde(default = "default_timeout")]
+    pub timeout: u64,
+    /// milliseconds between looks for a new block where nothing pushes them
+    #[serde(default = "default_poll")]
+    pub poll: u64,
+    /// signs and pays for this process's transactions; leave out where it only looks
+    pub key: Option<KeyRef>,
+    /// CosmWasm only: price of gas with its denom, e.g. "0.025stake"
+    pub gas_price: Option<String>,
+    /// CosmWasm only: bech32 prefix of its accounts, e.g. "wasm"
+    pub prefix: Option<String>,
+    /// EVM only: never pay more than this for a unit of gas, in gwei
+    pub max_fee: Option<u64>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeployConfig {
+    /// the chain with the coordinator
+    pub home: ChainId,
+    /// folder with aes_coordinator.wasm, aes_escrow.wasm, AesEscrow.json, AlzToken.json (`make contracts`)
+    pub artifacts: PathBuf,
+    pub conservation: Conservation,
+    /// seconds a deadline may be ahead
+    pub max_horizon: u64,
+    /// seconds after a deadline until an undecided hold can be escaped from
+    pub escape_delay: u64,
+    /// seconds a change of limits is in the open
+    pub limits_delay: u64,
+    /// seconds an old attestor set is still taken after the last deadline it could have served
+    pub set_grace: u64,
+    pub attestor_set: AttestorSet,
+    /// per chain: the asset and its limits
+    pub chains: BTreeMap<ChainId, DeployChain>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeployChain {
+    /// EVM: address of an existing ERC-20 ALZ; CosmWasm: a bank denom or a cw20 address. EVM without one: AlzToken is deployed
+    pub asset: Option<String>,
+    /// the admin, as the chain writes accounts; without one, the deploying key
+    pub admin: Option<String>,
+    /// EVM with no asset: base units of ALZ that the deployed token starts with, given to the deploying key
+    pub initial_supply: Option<String>,
+    /// base units: the largest leg
+    pub max_leg: String,
+    /// base units of reserve that may leave an hour
+    pub reserve_per_hour: String,
+    /// base units that may be minted and not burned
+    pub mint_cap: String,
+    /// base units the deploying key puts into the vault
+    pub vault: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RelayConfig {
+    /// SQLite file; relative to the config file
+    pub database: PathBuf,
+    /// base URLs of the attestors
+    pub attestors: Vec<String>,
+    /// seconds a transaction may wait before its fee is raised
+    #[serde(default = "default_bump")]
+    pub bump_after: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttestConfig {
+    pub listen: SocketAddr,
+    pub key: KeyRef,
+    /// SQLite file of all that was ever signed, synced before a signature leaves; relative to the config file
+    pub journal: PathBuf,
+}
+
+fn default_timeout() -> u64 {
+    10
+}
+fn default_poll() -> u64 {
+    500
+}
+fn default_bump() -> u64 {
+    30
+}
+
+impl Config {
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|error| ConfigError::Parse { path: path.into(), cause: error.to_string() })?;
+        config.resolve(path.parent().unwrap_or(Path::new(".")));
+        Ok(config)
+    }
+
+    /// Paths in the file are relative to it.
+    fn resolve(&mut self, base: &Path) {
+        let mut paths = vec![&mut self.manifest];
+        paths.extend(self.deploy.iter_mut().map(|deploy| &mut deploy.artifacts));
+        paths.extend(self.relay.iter_mut().map(|relay| &mut relay.database));
+        if let Some(attest) = &mut self.attest {
+            paths.push(&mut attest.journal);
+            paths.extend(attest.key.path_mut());
+        }
+        paths.extend(self.chains.values_mut().filter_map(|chain| chain.key.as_mut()?.path_mut()));
+        for path in paths {
+            *path = base.join(&path);
+        }
+    }
+
+    pub fn chain(&self, id: &ChainId) -> Result<&ChainConfig, ConfigError> {
+        self.chains.get(id).ok_or_else(|| ConfigError::NoChain(id.clone()))
+    }
+    pub fn deploy(&self) -> Result<&DeployConfig, ConfigError> {
+        self.deploy.as_ref().ok_or(ConfigError::NoTable("deploy"))
+    }
+    pub fn relay(&self) -> Result<&RelayConfig, ConfigError> {
+        self.relay.as_ref().ok_or(ConfigError::NoTable("relay"))
+    }
+    pub fn attest(&self) -> Result<&AttestConfig, ConfigError> {
+        self.attest.as_ref().ok_or(ConfigError::NoTable("attest"))
+    }
+}

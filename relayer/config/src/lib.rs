@@ -1,0 +1,10 @@
+//! What an operator writes (the config file), what `aes deploy` writes (the manifest), and keys by reference.
+//! A missing file, an unknown key and a value of the wrong form are errors that name the file and the cure.
+
+mod file;
+mod keys;
+mod manifest;
+
+pub use file::{AttestConfig, ChainConfig, Config, ConfigError, DeployChain, DeployConfig, RelayConfig};
+pub use keys::{KeyError, KeyRef, SecretKey};
+pub use manifest::{Manifest, ManifestChain, ManifestError};

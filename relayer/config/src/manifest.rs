@@ -1,0 +1,71 @@
+//! The manifest: addresses and code hashes of one deployment. Written by `aes deploy`, read by everything else.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use aes_protocol::{Bytes, ChainId, Conservation, Domain, Hash32};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    #[error("manifest {}: {source}; run `aes deploy` first", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("manifest {}: {source}", path.display())]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error("manifest {}: {cause}; it is written by `aes deploy`, not by hand", path.display())]
+    Parse { path: PathBuf, cause: String },
+    #[error("the manifest has no chain {0}; add it to [deploy.chains] and run `aes deploy`")]
+    NoChain(ChainId),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// of this file's format
+    pub version: u32,
+    pub domain: Domain,
+    /// the coordinator's bech32 address
+    pub coordinator: String,
+    pub coordinator_code_hash: Hash32,
+    pub conservation: Conservation,
+    pub chains: BTreeMap<ChainId, ManifestChain>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestChain {
+    /// canonical bytes, as legs carry it
+    pub escrow: Bytes,
+    /// as the chain writes it
+    pub escrow_address: String,
+    /// ERC-20 or cw20 address, or bank denom
+    pub asset: String,
+    /// keccak-256 of the deployed EVM code, sha-256 of the wasm
+    pub code_hash: Hash32,
+    /// block in which the escrow was made
+    pub height: u64,
+}
+
+impl Manifest {
+    pub const VERSION: u32 = 1;
+
+    pub fn load(path: &Path) -> Result<Self, ManifestError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ManifestError::Read { path: path.into(), source })?;
+        serde_json::from_str(&text)
+            .map_err(|error| ManifestError::Parse { path: path.into(), cause: error.to_string() })
+    }
+
+    /// Whole or not at all: written beside and renamed.
+    pub fn save(&self, path: &Path) -> Result<(), ManifestError> {
+        let write = || -> std::io::Result<()> {
+            let beside = path.with_extension("new");
+            std::fs::write(&beside, serde_json::to_string_pretty(self)? + "\n")?;
+            std::fs::rename(&beside, path)
+        };
+        write().map_err(|source| ManifestError::Write { path: path.into(), source })
+    }
+
+    pub fn chain(&self, id: &ChainId) -> Result<&ManifestChain, ManifestError> {
+        self.chains.get(id).ok_or_else(|| ManifestError::NoChain(id.clone()))
+    }
+}
