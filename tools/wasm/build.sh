@@ -18,11 +18,17 @@ build() { # build <manifest> <crate> <artifact>
 			--enable-call-indirect-overlong --llvm-memory-copy-fill-lowering --signext-lowering
 		mv "$out.tmp" "$out"
 	fi
-	# A chain takes 800 KiB; say it here rather than at the deploy.
-	local bytes
-	bytes=$(wc -c <"$out")
-	echo "$out $bytes bytes"
-	[ "$bytes" -le $((800 * 1024)) ] || { echo "$out is larger than the 800 KiB a chain takes" >&2; exit 1; }
+	# Said here rather than at the deploy: too large for a chain, or built without its entry points.
+	node - "$out" <<-'JS'
+		const { readFileSync } = require("node:fs");
+		const file = process.argv[2];
+		const wasm = readFileSync(file);
+		const exported = WebAssembly.Module.exports(new WebAssembly.Module(wasm)).map(({ name }) => name);
+		const missing = ["instantiate", "execute", "query"].filter((name) => !exported.includes(name));
+		if (missing.length > 0) throw new Error(`${file} does not export ${missing}: is its feature "library" on?`);
+		if (wasm.length > 800 * 1024) throw new Error(`${file} has ${wasm.length} bytes; a chain takes 819200`);
+		console.log(`${file} ${wasm.length} bytes`);
+	JS
 }
 
 mkdir -p artifacts

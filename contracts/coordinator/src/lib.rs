@@ -1,3 +1,11 @@
 //! The coordinator: the one record on the home chain that decides each execution once, commit or rollback.
 
+pub mod contract;
+mod error;
+mod events;
+mod execute;
 pub mod msg;
+mod query;
+mod state;
+
+pub use error::ContractError;

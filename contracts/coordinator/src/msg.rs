@@ -79,6 +79,35 @@ pub enum State {
     RolledBack,
 }
 
+impl State {
+    /// Its place in the index by state.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Open => 0,
+            Self::Committed => 1,
+            Self::Aborted => 2,
+            Self::Finalized => 3,
+            Self::RolledBack => 4,
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Committed => "committed",
+            Self::Aborted => "aborted",
+            Self::Finalized => "finalized",
+            Self::RolledBack => "rolled_back",
+        }
+    }
+}
+
+impl std::fmt::Display for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 #[cw_serde]
 #[derive(QueryResponses)]
 pub enum QueryMsg {
@@ -97,7 +126,8 @@ pub enum QueryMsg {
     #[returns(ChainsResponse)]
     Chains { start_after: Option<ChainId>, limit: Option<u32> },
     #[returns(EquivocationsResponse)]
-    Equivocations { start_after: Option<Hash32>, limit: Option<u32> },
+    /// by execution id and attestor set
+    Equivocations { start_after: Option<(Hash32, u64)>, limit: Option<u32> },
 }
 
 /// One execution whole.
@@ -175,7 +205,7 @@ pub struct ConfigResponse {
     pub conservation: Conservation,
     pub settings: Settings,
     pub current_set: u64,
-    /// the current set has equivocated: no new executions until it is rotated out and the admin unpauses
+    /// a set has equivocated: no new executions until it is rotated out and the admin unpauses
     pub equivocated: bool,
 }
 

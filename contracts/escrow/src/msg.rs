@@ -111,6 +111,23 @@ pub enum HoldStatus {
     Escaped,
 }
 
+impl HoldStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Finalized => "finalized",
+            Self::Released => "released",
+            Self::Escaped => "escaped",
+        }
+    }
+}
+
+impl std::fmt::Display for HoldStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 #[cw_serde]
 #[derive(QueryResponses)]
 pub enum QueryMsg {
@@ -191,6 +208,7 @@ pub struct ConfigResponse {
 }
 
 #[cw_serde]
+#[derive(Copy)]
 pub struct PendingLimits {
     pub limits: Limits,
     pub effective_at: u64,
@@ -219,7 +237,6 @@ impl SettleResult {
         }
     }
 }
-
 
 #[cw_serde]
 pub struct MigrateMsg {}

@@ -15,7 +15,8 @@ import {AttestorSets} from "./AttestorSets.sol";
 import {Caip2} from "./Caip2.sol";
 import {Certificate, Certificates} from "./Certificates.sol";
 import {Controls} from "./Controls.sol";
-import {Hold, IAesEscrow, PermitData, Settings, Settlement, Status} from "./IAesEscrow.sol";
+import {Hold, Holds, Status} from "./Holds.sol";
+import {IAesEscrow, PermitData, Settings, Settlement} from "./IAesEscrow.sol";
 import {Function, Leg, Legs} from "./Legs.sol";
 import {Bucket, Reserve} from "./Reserve.sol";
 
@@ -59,7 +60,9 @@ contract AesEscrow is IAesEscrow, Controls, AttestorSets {
 
     constructor(Settings memory s)
         Controls(s.admin, s.limits, s.limitsDelay)
-        AttestorSets(Certificates.domainSalt(s.homeChain, s.coordinator), s.attestorSet, s.maxHorizon, s.setGrace)
+        AttestorSets(
+            Certificates.domainSalt(s.homeChain, s.coordinator), s.attestorSet, s.maxHorizon, s.setGrace
+        )
     {
         require(Caip2.isValid(s.homeChain), WrongSetting("homeChain"));
         require(s.coordinator.length > 0, WrongSetting("coordinator"));
@@ -85,7 +88,9 @@ contract AesEscrow is IAesEscrow, Controls, AttestorSets {
     function prepare(bytes32 executionId, uint64 deadline, Leg calldata leg) external {
         require(msg.sender == leg.from, NotTheDepositor(msg.sender, leg.from));
         require(leg.fn_.isAccountSourced(), WrongSource(leg.fn_));
-        if (open(executionId, deadline, leg, legHash(leg))) TOKEN.safeTransferFrom(leg.from, address(this), leg.amount);
+        if (open(executionId, deadline, leg, legHash(leg))) {
+            TOKEN.safeTransferFrom(leg.from, address(this), leg.amount);
+        }
     }
 
     /// @inheritdoc IAesEscrow
@@ -110,7 +115,9 @@ contract AesEscrow is IAesEscrow, Controls, AttestorSets {
         if (permit.deadline != 0) {
             // Anyone may have used the permit already; then the allowance is there and this may fail.
             try IERC20Permit(address(TOKEN))
-                .permit(leg.from, address(this), permit.value, permit.deadline, permit.v, permit.r, permit.s) {}
+                .permit(
+                    leg.from, address(this), permit.value, permit.deadline, permit.v, permit.r, permit.s
+                ) {}
                 catch {}
         }
         TOKEN.safeTransferFrom(leg.from, address(this), leg.amount);
@@ -163,19 +170,18 @@ contract AesEscrow is IAesEscrow, Controls, AttestorSets {
         require(msg.sender == leg.from, NotTheDepositor(msg.sender, leg.from));
         require(leg.fn_.isAccountSourced(), WrongSource(leg.fn_));
         bytes32 hash = legHash(leg);
-        Hold storage hold = _holds[executionId][hash];
-        Status status = hold.status;
+        Hold hold = _holds[executionId][hash];
+        Status status = hold.status();
         if (status == Status.Escaped) {
             emit Repeated(executionId, hash, status);
             return;
         }
         require(status != Status.None, NothingHeld(executionId, hash));
         require(status == Status.Held, HoldSettledOtherwise(executionId, hash, status));
-        uint256 opensAt = uint256(hold.deadline) + escapeDelay;
+        uint256 opensAt = uint256(hold.deadline()) + escapeDelay;
         require(block.timestamp >= opensAt, EscapeTooEarly(block.timestamp, opensAt));
 
-        hold.status = Status.Escaped;
-        hold.settledAt = uint64(block.number);
+        _holds[executionId][hash] = hold.end(Status.Escaped);
         emit Escaped(executionId, hash);
         (bool ok, bytes memory reason) = giveBack(leg);
         require(ok, TokenRefused(reason));
@@ -192,9 +198,13 @@ contract AesEscrow is IAesEscrow, Controls, AttestorSets {
     // ---- queries
 
     /// @inheritdoc IAesEscrow
-    function holdOf(bytes32 executionId, bytes32 hash) external view returns (Status, uint64, uint64, uint64) {
-        Hold memory hold = _holds[executionId][hash];
-        return (hold.status, hold.deadline, hold.heldAt, hold.settledAt);
+    function holdOf(bytes32 executionId, bytes32 hash)
+        external
+        view
+        returns (Status, uint64, uint64, uint64)
+    {
+        Hold hold = _holds[executionId][hash];
+        return (hold.status(), hold.deadline(), hold.heldAt(), hold.settledAt());
     }
 
     /// @inheritdoc IAesEscrow
@@ -230,23 +240,29 @@ contract AesEscrow is IAesEscrow, Controls, AttestorSets {
     // ---- inside
 
     /// @dev Writes the hold down, before anything moves. False where the very same hold is there already.
-    function open(bytes32 executionId, uint64 deadline, Leg calldata leg, bytes32 hash) private returns (bool) {
-        Hold memory hold = _holds[executionId][hash];
-        if (hold.status == Status.Held) {
-            require(hold.deadline == deadline, HoldHasOtherDeadline(executionId, hash, hold.deadline, deadline));
-            emit Repeated(executionId, hash, Status.Held);
+    function open(bytes32 executionId, uint64 deadline, Leg calldata leg, bytes32 hash)
+        private
+        returns (bool)
+    {
+        mapping(bytes32 => Hold) storage holds = _holds[executionId];
+        Hold hold = holds[hash];
+        if (Hold.unwrap(hold) != 0) {
+            Status status = hold.status();
+            require(status == Status.Held, HoldSettled(executionId, hash, status));
+            require(hold.deadline() == deadline, HoldHasOtherDeadline(executionId, hash, hold.deadline(), deadline));
+            emit Repeated(executionId, hash, status);
             return false;
         }
-        require(hold.status == Status.None, HoldSettled(executionId, hash, hold.status));
-        require(!paused(), EscrowPaused());
+        uint128 amount = leg.amount;
+        (uint128 maxLeg, bool isPaused) = (_maxLeg, _paused);
+        require(!isPaused, EscrowPaused());
         require(deadline > block.timestamp, DeadlinePassed(deadline, block.timestamp));
-        uint64 latest = uint64(block.timestamp) + maxHorizon;
-        require(deadline <= latest, DeadlineTooFar(deadline, latest));
-        require(leg.amount > 0, ZeroAmount());
-        require(leg.amount <= _maxLeg, LegTooLarge(leg.amount, _maxLeg));
+        require(deadline <= block.timestamp + maxHorizon, DeadlineTooFar(deadline, block.timestamp + maxHorizon));
+        require(amount > 0, ZeroAmount());
+        require(amount <= maxLeg, LegTooLarge(amount, maxLeg));
         require(leg.hasRightAccounts(), WrongAccounts(leg.fn_, leg.from, leg.to));
 
-        _holds[executionId][hash] = Hold(Status.Held, deadline, uint64(block.number), 0);
+        holds[hash] = Holds.begin(deadline);
         emit Prepared(executionId, hash, leg, deadline);
         return true;
     }
@@ -284,33 +300,31 @@ contract AesEscrow is IAesEscrow, Controls, AttestorSets {
     /// @dev One leg. What the token refuses stays Held and is told, so the rest of the batch goes through.
     function settle(bytes32 executionId, Leg calldata leg, Status outcome) private {
         bytes32 hash = legHash(leg);
-        Hold storage slot = _holds[executionId][hash];
-        Hold memory hold = slot;
-        if (hold.status == Status.Held) {
-            slot.status = outcome;
-            slot.settledAt = uint64(block.number);
+        mapping(bytes32 => Hold) storage holds = _holds[executionId];
+        Hold hold = holds[hash];
+        Status status = hold.status();
+        if (status == Status.Held) {
+            holds[hash] = hold.end(outcome);
             (bool ok, bytes memory reason) = outcome == Status.Finalized ? give(leg) : giveBack(leg);
             if (!ok) {
-                slot.status = Status.Held;
-                slot.settledAt = 0;
+                holds[hash] = hold;
                 emit SettlementFailed(executionId, hash, reason);
             } else if (outcome == Status.Finalized) {
                 emit Finalized(executionId, hash);
             } else {
                 emit Released(executionId, hash, true);
             }
-        } else if (hold.status == Status.None) {
+        } else if (status == Status.None) {
             require(outcome == Status.Released, NothingHeld(executionId, hash));
-            slot.status = Status.Released;
-            slot.settledAt = uint64(block.number);
+            holds[hash] = hold.end(Status.Released);
             emit Released(executionId, hash, false);
         } else {
             // What was escaped is back with its depositor, which is all an abort asks for.
             require(
-                hold.status == outcome || (hold.status == Status.Escaped && outcome == Status.Released),
-                HoldSettledOtherwise(executionId, hash, hold.status)
+                status == outcome || (status == Status.Escaped && outcome == Status.Released),
+                HoldSettledOtherwise(executionId, hash, status)
             );
-            emit Repeated(executionId, hash, hold.status);
+            emit Repeated(executionId, hash, status);
         }
     }
 

@@ -13,8 +13,8 @@ library Caip2 {
         for (uint256 i; i < text.length; ++i) {
             bytes1 c = text[i];
             bool common = c == "-" || (c >= "a" && c <= "z") || (c >= "0" && c <= "9");
-            bool reference = i > colon && (c == "_" || (c >= "A" && c <= "Z"));
-            if (i != colon && !common && !reference) return false;
+            bool inReference = i > colon && (c == "_" || (c >= "A" && c <= "Z"));
+            if (i != colon && !common && !inReference) return false;
         }
         return true;
     }

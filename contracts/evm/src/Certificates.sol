@@ -58,14 +58,16 @@ library Certificates {
     uint256 private constant SIGNATURE_BYTES = 65;
     uint256 private constant SIGNER_BYTES = 20;
 
-    bytes32 private constant DOMAIN_TYPEHASH = keccak256("EIP712Domain(string name,string version,bytes32 salt)");
+    bytes32 private constant DOMAIN_TYPEHASH =
+        keccak256("EIP712Domain(string name,string version,bytes32 salt)");
     bytes32 private constant ATTESTOR_TYPEHASH = keccak256("Attestor(address signer,bytes32 bitcoinKey)");
     bytes32 private constant SET_TYPEHASH = keccak256(
         "AttestorSet(uint64 id,uint8 threshold,Attestor[] attestors)Attestor(address signer,bytes32 bitcoinKey)"
     );
     bytes32 private constant OPENED_TYPEHASH =
         keccak256("Opened(bytes32 executionId,bytes32 manifestRoot,uint64 deadline,uint64 attestorSet)");
-    bytes32 private constant DECIDED_TYPEHASH = keccak256("Decided(bytes32 decisionsRoot,uint64 attestorSet)");
+    bytes32 private constant DECIDED_TYPEHASH =
+        keccak256("Decided(bytes32 decisionsRoot,uint64 attestorSet)");
     bytes32 private constant ROTATED_TYPEHASH =
         keccak256("Rotated(uint64 newSet,bytes32 newSetHash,uint64 attestorSet)");
     bytes32 private constant DECISION_TYPEHASH = keccak256("Decision(bytes32 executionId,uint8 decision)");
@@ -159,10 +161,12 @@ library Certificates {
 
     /// @notice Reverts unless `certificate` is exactly `threshold` good signatures of `set` on `structHash`.
     /// @dev Signers are recovered, and looked for among the members in one walk through both ascending lists.
-    function verify(StoredSet memory set, Certificate calldata certificate, bytes32 domain, bytes32 structHash)
-        internal
-        view
-    {
+    function verify(
+        StoredSet memory set,
+        Certificate calldata certificate,
+        bytes32 domain,
+        bytes32 structHash
+    ) internal view {
         uint64 id = certificate.attestorSet;
         bytes calldata signatures = certificate.signatures;
         require(set.threshold != 0, UnknownAttestorSet(id));
@@ -171,38 +175,40 @@ library Certificates {
         require(signatures.length == needed, WrongSignatureCount(signatures.length, needed));
 
         bytes32 digest = MessageHashUtils.toTypedDataHash(domain, structHash);
-        bytes memory members = signersOf(set);
+        uint256 next = signersOf(set);
+        uint256 end = next + SIGNER_BYTES * set.count;
         address previous;
-        uint256 cursor;
         for (uint256 i; i < set.threshold; ++i) {
             address signer = recover(digest, signatures, i);
             require(signer > previous, SignersNotAscending(previous, signer));
             previous = signer;
             address member;
-            while (member < signer) {
-                require(cursor < set.count, NotAnAttestor(signer, id));
-                member = memberAt(members, cursor++);
+            while (member < signer && next < end) {
+                assembly ("memory-safe") {
+                    member := shr(96, mload(next))
+                    next := add(next, SIGNER_BYTES)
+                }
             }
             require(member == signer, NotAnAttestor(signer, id));
         }
     }
 
-    function signersOf(StoredSet memory set) private view returns (bytes memory signers) {
+    /// @dev Copies the signers, 20 bytes each, to free memory; answers where they begin.
+    function signersOf(StoredSet memory set) private view returns (uint256 start) {
         address members = set.members;
         uint256 length = SIGNER_BYTES * set.count;
-        signers = new bytes(length);
         assembly ("memory-safe") {
-            extcodecopy(members, add(signers, 0x20), 1, length)
+            start := mload(0x40)
+            mstore(0x40, add(start, add(length, 0x20)))
+            extcodecopy(members, start, 1, length)
         }
     }
 
-    function memberAt(bytes memory signers, uint256 position) private pure returns (address member) {
-        assembly ("memory-safe") {
-            member := shr(96, mload(add(add(signers, 0x20), mul(20, position))))
-        }
-    }
-
-    function recover(bytes32 digest, bytes calldata signatures, uint256 position) private pure returns (address) {
+    function recover(bytes32 digest, bytes calldata signatures, uint256 position)
+        private
+        pure
+        returns (address)
+    {
         bytes32 r;
         bytes32 s;
         uint8 v;
@@ -212,8 +218,8 @@ library Certificates {
             s := calldataload(add(at, 0x20))
             v := byte(0, calldataload(add(at, 0x40)))
         }
-        (address signer, ECDSA.RecoverError error,) = ECDSA.tryRecover(digest, v, r, s);
-        require(error == ECDSA.RecoverError.NoError, MalformedSignature(position));
+        (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecover(digest, v, r, s);
+        require(failure == ECDSA.RecoverError.NoError, MalformedSignature(position));
         return signer;
     }
 }

@@ -11,7 +11,7 @@ import {Limits} from "./Reserve.sol";
 abstract contract Controls is IAesEscrow, Ownable2Step {
     // A prepare from an account reads these two and nothing else of the settings: one slot.
     uint128 internal _maxLeg;
-    bool private _paused;
+    bool internal _paused;
 
     // A prepare from the reserve reads these two as well: one more slot.
     uint128 internal _reservePerHour;
@@ -69,7 +69,7 @@ abstract contract Controls is IAesEscrow, Ownable2Step {
     }
 
     /// @inheritdoc IAesEscrow
-    function paused() public view returns (bool) {
+    function paused() external view returns (bool) {
         return _paused;
     }
 

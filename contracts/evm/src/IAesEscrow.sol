@@ -3,25 +3,9 @@
 pragma solidity 0.8.37;
 
 import {Certificate, AttestorSet, Attestor} from "./Certificates.sol";
+import {Status} from "./Holds.sol";
 import {Leg, Function} from "./Legs.sol";
 import {Limits} from "./Reserve.sol";
-
-/// @notice Where a hold stands. `Released` with `heldAt` 0 is a tombstone: released before it was ever held.
-enum Status {
-    None,
-    Held,
-    Finalized,
-    Released,
-    Escaped
-}
-
-/// @notice One hold, one slot. Heights are block numbers, `deadline` is Unix seconds.
-struct Hold {
-    Status status;
-    uint64 deadline;
-    uint64 heldAt;
-    uint64 settledAt;
-}
 
 /// @notice The legs of one execution, with the path of its Decision leaf up to the certified root.
 struct Settlement {
@@ -84,7 +68,7 @@ interface IAesEscrow {
     /// @notice New holds are stopped; settling and escaping go on.
     error EscrowPaused();
     error DeadlinePassed(uint64 deadline, uint256 nowSeconds);
-    error DeadlineTooFar(uint64 deadline, uint64 latest);
+    error DeadlineTooFar(uint64 deadline, uint256 latest);
     error ZeroAmount();
     error LegTooLarge(uint128 amount, uint128 maxLeg);
     /// @notice `from` and `to` do not fit the leg's function (protocol, section 3).

@@ -42,22 +42,27 @@ library Legs {
     }
 
     /// @dev The hash of the account's 20 bytes, or of no bytes where there is no account.
-    function accountHash(address account) internal pure returns (bytes32) {
-        return account == address(0) ? keccak256("") : keccak256(abi.encodePacked(account));
+    function accountHash(address account) internal pure returns (bytes32 hashed) {
+        if (account == address(0)) return keccak256("");
+        assembly ("memory-safe") {
+            mstore(0, shl(96, account))
+            hashed := keccak256(0, 20)
+        }
     }
 
     /// @notice transfer, lock and burn take from an account; unlock and mint from the reserve.
     function isAccountSourced(Function fn_) internal pure returns (bool) {
-        return fn_ == Function.Transfer || fn_ == Function.Lock || fn_ == Function.Burn;
+        return fn_ < Function.Unlock || fn_ == Function.Burn;
     }
 
     /// @notice transfer, unlock and mint give to an account; lock and burn to none.
     function hasRecipient(Function fn_) internal pure returns (bool) {
-        return fn_ == Function.Transfer || fn_ == Function.Unlock || fn_ == Function.Mint;
+        return fn_ != Function.Lock && fn_ != Function.Burn;
     }
 
     /// @notice Whether `from` and `to` are there exactly where the function has them.
     function hasRightAccounts(Leg calldata leg) internal pure returns (bool) {
-        return (leg.from != address(0)) == isAccountSourced(leg.fn_) && (leg.to != address(0)) == hasRecipient(leg.fn_);
+        return (leg.from != address(0)) == isAccountSourced(leg.fn_)
+            && (leg.to != address(0)) == hasRecipient(leg.fn_);
     }
 }

@@ -18,7 +18,7 @@ struct Bucket {
 
 library Reserve {
     error ReserveRateExceeded(uint128 amount, uint128 available);
-    error VaultTooSmall(uint128 amount, uint128 vault);
+    error VaultTooSmall(uint128 amount, uint256 vault);
     error MintCapExceeded(uint128 amount, int256 issued, uint128 mintCap);
 
     /// @notice The level now: refilled by `perHour` an hour, and never above it.

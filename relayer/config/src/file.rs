@@ -163,3 +163,39 @@ impl Config {
         self.attest.as_ref().ok_or(ConfigError::NoTable("attest"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../../../aes.example.toml");
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("aes.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::load(&path)
+    }
+
+    #[test]
+    fn the_example_is_read_and_names_every_table() {
+        let config = parse(EXAMPLE).unwrap();
+        assert!(config.deploy().is_ok() && config.relay().is_ok() && config.attest().is_ok());
+        assert!(config.deploy().unwrap().attestor_set.validate().is_ok());
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_it() {
+        for table in ["manifest = ", "name = \"polygon\"", "home = ", "database = ", "listen = ", "initial_supply = "] {
+            let text = EXAMPLE.replacen(table, &format!("surprise = 1\n{table}"), 1);
+            let error = parse(&text).unwrap_err().to_string();
+            assert!(error.contains("surprise"), "{table}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_an_error() {
+        let error = Config::load(Path::new("nowhere/aes.toml")).unwrap_err().to_string();
+        assert!(error.contains("nowhere/aes.toml") && error.contains("--config"), "{error}");
+    }
+}

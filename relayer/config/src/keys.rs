@@ -1,18 +1,21 @@
 //! Keys by reference: the config file says where a key is, never what it is.
 
 use std::fmt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// `{ env = "NAME" }` (64 hex digits in the environment) or `{ keystore = "FILE", password_env = "NAME" }`
-/// (Web3 secret storage, as geth writes it).
+/// (Web3 secret storage, as geth writes it) or `{ file = "FILE" }` (64 hex digits in a file only its owner may read,
+/// as Docker and systemd hand secrets over).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 pub enum KeyRef {
     Env { env: String },
     Keystore { keystore: PathBuf, password_env: String },
+    File { file: PathBuf },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +26,8 @@ pub enum KeyError {
     NotAKey(String),
     #[error("keystore {}: {cause}", path.display())]
     Keystore { path: PathBuf, cause: String },
+    #[error("key file {}: {cause}", path.display())]
+    File { path: PathBuf, cause: String },
 }
 
 /// 32 secret bytes, wiped when dropped and never printed.
@@ -70,20 +75,22 @@ impl KeyRef {
         match self {
             Self::Env { .. } => None,
             Self::Keystore { keystore, .. } => Some(keystore),
+            Self::File { file } => Some(file),
         }
     }
 
     pub fn load(&self) -> Result<SecretKey, KeyError> {
         let read = |name: &String| std::env::var(name).map_err(|_| KeyError::NoEnv(name.clone()));
         match self {
-            Self::Env { env } => {
-                let mut text = read(env)?;
-                let bytes = hex::decode(text.trim().trim_start_matches("0x"));
-                text.zeroize();
-                let mut bytes = bytes.map_err(|_| KeyError::NotAKey(env.clone()))?;
-                let key = SecretKey::new(&bytes, env);
-                bytes.zeroize();
-                key
+            Self::Env { env } => from_hex(read(env)?, env),
+            Self::File { file } => {
+                let fail = |cause: String| KeyError::File { path: file.clone(), cause };
+                let mode = std::fs::metadata(file).map_err(|error| fail(error.to_string()))?.permissions().mode();
+                if mode & 0o077 != 0 {
+                    return Err(fail("others than its owner may read it; chmod 600".into()));
+                }
+                let text = std::fs::read_to_string(file).map_err(|error| fail(error.to_string()))?;
+                from_hex(text, &file.display().to_string())
             }
             Self::Keystore { keystore, password_env } => {
                 let mut password = read(password_env)?;
@@ -98,5 +105,50 @@ impl KeyRef {
                 key
             }
         }
+    }
+}
+
+fn from_hex(mut text: String, source: &str) -> Result<SecretKey, KeyError> {
+    let bytes = hex::decode(text.trim().trim_start_matches("0x"));
+    text.zeroize();
+    let mut bytes = bytes.map_err(|_| KeyError::NotAKey(source.into()))?;
+    let key = SecretKey::new(&bytes, source);
+    bytes.zeroize();
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_others_may_read_is_refused_and_never_printed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        std::fs::write(&path, "11".repeat(32)).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let key = KeyRef::File { file: path.clone() };
+        assert!(key.load().unwrap_err().to_string().contains("chmod 600"));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(format!("{:?}", key.load().unwrap()), "SecretKey(..)");
+    }
+
+    #[test]
+    fn what_is_no_scalar_of_the_curve_is_refused() {
+        for bad in [vec![0; 32], vec![0xff; 32], vec![1; 31], vec![]] {
+            assert!(SecretKey::new(&bad, "here").is_err());
+        }
+    }
+
+    #[test]
+    fn a_keystore_gives_back_its_key_to_its_password_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key.json");
+        let key = SecretKey::generate();
+        key.save(&path, "secret").unwrap();
+        assert!(key.save(&path, "secret").is_err(), "never overwritten");
+        let decrypt = |password| eth_keystore::decrypt_key(&path, password);
+        assert_eq!(decrypt("secret").unwrap(), key.expose());
+        assert!(decrypt("other").is_err());
     }
 }

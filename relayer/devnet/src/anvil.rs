@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::process::Process;
@@ -37,15 +36,9 @@ pub struct Anvil {
 impl Anvil {
     /// Returns when the node answers and the accounts are funded.
     pub async fn start(options: AnvilOptions) -> Result<Self, Error> {
-        std::fs::create_dir_all(&options.data_dir)
-            .map_err(Error::file("make the folder", &options.data_dir))?;
-        let mut node = Self {
-            rpc_url: String::new(),
-            program: Binary::Anvil.locate()?,
-            options,
-            port: 0,
-            process: None,
-        };
+        std::fs::create_dir_all(&options.data_dir).map_err(Error::file("make the folder", &options.data_dir))?;
+        let mut node =
+            Self { rpc_url: String::new(), program: Binary::Anvil.locate()?, options, port: 0, process: None };
         node.run().await?;
         for (address, wei) in &node.options.funded {
             node.set_balance(address, *wei).await?;
@@ -82,18 +75,17 @@ impl Anvil {
         self.run().await
     }
 
-    /// Freezes the process: connections stay open and nothing answers.
-    pub fn pause(&self) -> Result<(), Error> {
-        self.signal(Signal::SIGSTOP)
+    /// Freezes the process: connections stay open and nothing answers. Returns when it stands still.
+    pub async fn pause(&self) -> Result<(), Error> {
+        match &self.process {
+            Some(process) => process.pause().await,
+            None => Ok(()),
+        }
     }
 
     pub fn resume(&self) -> Result<(), Error> {
-        self.signal(Signal::SIGCONT)
-    }
-
-    fn signal(&self, signal: Signal) -> Result<(), Error> {
         match &self.process {
-            Some(process) => process.signal(signal),
+            Some(process) => process.resume(),
             None => Ok(()),
         }
     }
@@ -124,9 +116,7 @@ impl Anvil {
             .await?;
         self.rpc_url = format!("http://127.0.0.1:{}", self.port);
         process
-            .wait_for("answer", START, async |_: &str| {
-                rpc::call(&self.rpc_url, "eth_chainId", json!([])).await.ok()
-            })
+            .wait_for("answer", START, async |_: &str| rpc::call(&self.rpc_url, "eth_chainId", json!([])).await.ok())
             .await?;
         self.process = Some(process);
         Ok(())

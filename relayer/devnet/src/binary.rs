@@ -19,22 +19,14 @@ impl Binary {
         };
         // Whoever names a binary wants that one: falling back to another would hide the mistake.
         if let Some(path) = env::var_os(variable).map(PathBuf::from) {
-            return if path.is_file() {
-                Ok(path)
-            } else {
-                Err(Error::NoSuchBinary { variable, path })
-            };
+            return if path.is_file() { Ok(path) } else { Err(Error::NoSuchBinary { variable, path }) };
         }
         let cached = cache().map(|cache| cache.join("bin").join(name));
         let on_path = env::var_os("PATH")
             .iter()
             .flat_map(|path| env::split_paths(path).map(|folder| folder.join(name)))
             .collect::<Vec<_>>();
-        cached
-            .into_iter()
-            .chain(on_path)
-            .find(|path| path.is_file())
-            .ok_or(Error::NotInstalled { name, variable })
+        cached.into_iter().chain(on_path).find(|path| path.is_file()).ok_or(Error::NotInstalled { name, variable })
     }
 }
 

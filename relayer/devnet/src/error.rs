@@ -6,70 +6,31 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("{name} is not installed: run `make nodes`, or name the binary in {variable}")]
-    NotInstalled {
-        name: &'static str,
-        variable: &'static str,
-    },
+    NotInstalled { name: &'static str, variable: &'static str },
     #[error("{variable} names {path}, which is no file: correct or unset it")]
-    NoSuchBinary {
-        variable: &'static str,
-        path: PathBuf,
-    },
+    NoSuchBinary { variable: &'static str, path: PathBuf },
     #[error("cannot {doing} {path}: {source}")]
-    File {
-        doing: &'static str,
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    File { doing: &'static str, path: PathBuf, source: std::io::Error },
     #[error("cannot run {program}: {source}")]
-    Spawn {
-        program: PathBuf,
-        source: std::io::Error,
-    },
+    Spawn { program: PathBuf, source: std::io::Error },
     #[error("`{command}` failed: {output}")]
     Command { command: String, output: String },
     #[error("{path} is not what the node should have written ({reason}): is the node binary another version?")]
     Unexpected { path: PathBuf, reason: String },
     #[error("{node} {what} (its log is {log}); the log ends:\n{tail}")]
-    Died {
-        node: String,
-        what: String,
-        log: PathBuf,
-        tail: String,
-    },
+    Died { node: String, what: String, log: PathBuf, tail: String },
     #[error("{node} did not {what} within {} s (its log is {log}); the log ends:\n{tail}", .waited.as_secs())]
-    Timeout {
-        node: String,
-        what: &'static str,
-        waited: Duration,
-        log: PathBuf,
-        tail: String,
-    },
+    Timeout { node: String, what: &'static str, waited: Duration, log: PathBuf, tail: String },
     #[error("{method} at {url} failed: {reason}")]
-    Rpc {
-        url: String,
-        method: String,
-        reason: String,
-    },
+    Rpc { url: String, method: String, reason: String },
     #[error("cannot signal {node} (pid {pid}): {source}")]
-    Signal {
-        node: String,
-        pid: u32,
-        source: nix::Error,
-    },
+    Signal { node: String, pid: u32, source: nix::Error },
 }
 
 impl Error {
     /// For `map_err` on file operations.
-    pub(crate) fn file(
-        doing: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |source| Self::File {
-            doing,
-            path,
-            source,
-        }
+        move |source| Self::File { doing, path, source }
     }
 }

@@ -21,6 +21,7 @@ use crate::Error;
 const POLL: Duration = Duration::from_millis(20);
 /// How long a node may take to write its data down before it is killed.
 const STOP: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_secs(5);
 const TAIL_LINES: usize = 20;
 
 #[derive(Debug)]
@@ -41,11 +42,7 @@ impl Process {
         args: impl IntoIterator<Item = impl AsRef<OsStr>>,
         log: PathBuf,
     ) -> Result<Self, Error> {
-        let out = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .map_err(Error::file("open", &log))?;
+        let out = OpenOptions::new().create(true).append(true).open(&log).map_err(Error::file("open", &log))?;
         let log_start = file_len(&out);
         let err = out.try_clone().map_err(Error::file("open", &log))?;
         let mut node = Command::new(program)
@@ -55,12 +52,9 @@ impl Process {
             .stdout(out)
             .stderr(err)
             .spawn()
-            .map_err(|source| Error::Spawn {
-                program: program.into(),
-                source,
-            })?;
+            .map_err(|source| Error::Spawn { program: program.into(), source })?;
         let guard = Command::new("/bin/sh")
-            .args(["-c", "read -r _; kill -KILL -- \"-$1\"", "guard"])
+            .args(["-c", "read -r _; kill -s KILL -- \"-$1\"", "guard"])
             .arg(node.id().to_string())
             .process_group(0)
             .stdin(Stdio::piped())
@@ -68,22 +62,12 @@ impl Process {
             .stderr(Stdio::null())
             .spawn();
         match guard {
-            Ok(guard) => Ok(Self {
-                name,
-                log,
-                log_start,
-                node,
-                guard,
-                reaped: false,
-            }),
+            Ok(guard) => Ok(Self { name, log, log_start, node, guard, reaped: false }),
             Err(source) => {
                 // Nobody would watch over it: better no node than one that may stay for ever.
                 let _ = node.kill();
                 let _ = node.wait();
-                Err(Error::Spawn {
-                    program: "/bin/sh".into(),
-                    source,
-                })
+                Err(Error::Spawn { program: "/bin/sh".into(), source })
             }
         }
     }
@@ -92,7 +76,31 @@ impl Process {
         self.node.id()
     }
 
-    pub fn signal(&self, signal: Signal) -> Result<(), Error> {
+    /// The signal is delivered at once, but each thread stops only when it next enters the kernel.
+    pub async fn pause(&self) -> Result<(), Error> {
+        self.signal(Signal::SIGSTOP)?;
+        let deadline = Instant::now() + PAUSE;
+        while !self.stands_still() && Instant::now() < deadline {
+            sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    pub fn resume(&self) -> Result<(), Error> {
+        self.signal(Signal::SIGCONT)
+    }
+
+    fn stands_still(&self) -> bool {
+        let Ok(threads) = fs::read_dir(format!("/proc/{}/task", self.pid())) else {
+            return true;
+        };
+        threads.flatten().all(|thread| {
+            fs::read_to_string(thread.path().join("stat"))
+                .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
+        })
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), Error> {
         killpg(self.group(), signal).map_err(|source| Error::Signal {
             node: self.name.clone(),
             pid: self.pid(),
@@ -130,21 +138,10 @@ impl Process {
             let died = self.exit()?;
             let (node, log, tail) = (self.name.clone(), self.log.clone(), tail(&log));
             if let Some(what) = died {
-                return Err(Error::Died {
-                    node,
-                    what,
-                    log,
-                    tail,
-                });
+                return Err(Error::Died { node, what, log, tail });
             }
             if Instant::now() >= deadline {
-                return Err(Error::Timeout {
-                    node,
-                    what,
-                    waited: limit,
-                    log,
-                    tail,
-                });
+                return Err(Error::Timeout { node, what, waited: limit, log, tail });
             }
             sleep(POLL).await;
         }
@@ -156,10 +153,8 @@ impl Process {
     }
 
     fn exit(&mut self) -> Result<Option<String>, Error> {
-        let status = self.node.try_wait().map_err(|source| Error::Spawn {
-            program: self.name.clone().into(),
-            source,
-        })?;
+        let status =
+            self.node.try_wait().map_err(|source| Error::Spawn { program: self.name.clone().into(), source })?;
         self.reaped |= status.is_some();
         Ok(status.map(|status| format!("ended by itself ({status})")))
     }
@@ -188,10 +183,7 @@ impl Drop for Process {
 }
 
 fn file_len(file: &File) -> usize {
-    file.metadata()
-        .ok()
-        .and_then(|meta| usize::try_from(meta.len()).ok())
-        .unwrap_or(0)
+    file.metadata().ok().and_then(|meta| usize::try_from(meta.len()).ok()).unwrap_or(0)
 }
 
 fn tail(log: &str) -> String {

@@ -5,8 +5,7 @@ mod home;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-use serde_json::{json, Value};
+use serde_json::json;
 
 use crate::process::Process;
 use crate::{rpc, Binary, Error};
@@ -51,6 +50,8 @@ pub struct Wasmd {
     options: WasmdOptions,
     program: PathBuf,
     port: u16,
+    /// Its last known height, at the last stop.
+    height: u64,
     process: Option<Process>,
 }
 
@@ -60,14 +61,8 @@ impl Wasmd {
     pub async fn start(options: WasmdOptions) -> Result<Self, Error> {
         let program = Binary::Wasmd.locate()?;
         home::create(&program, &options).await?;
-        let mut node = Self {
-            rpc_url: String::new(),
-            ws_url: String::new(),
-            options,
-            program,
-            port: 0,
-            process: None,
-        };
+        let mut node =
+            Self { rpc_url: String::new(), ws_url: String::new(), options, program, port: 0, height: 0, process: None };
         node.run(2).await?;
         Ok(node)
     }
@@ -82,31 +77,31 @@ impl Wasmd {
     }
 
     pub async fn stop(&mut self) -> Result<(), Error> {
-        match self.process.take() {
-            Some(process) => process.stop().await,
-            None => Ok(()),
-        }
+        let Some(process) = self.process.take() else {
+            return Ok(());
+        };
+        // A node that does not answer now is stopped all the same.
+        self.height = height(&self.rpc_url).await.unwrap_or(self.height);
+        process.stop().await
     }
 
     /// Goes on with the chain it had, at the same address; returns when it has made a new block.
     pub async fn restart(&mut self) -> Result<(), Error> {
-        let height = height(&self.rpc_url).await.unwrap_or(0);
         self.stop().await?;
-        self.run(height.saturating_add(1)).await
+        self.run(self.height.saturating_add(1)).await
     }
 
-    /// Freezes the process: connections stay open and nothing answers.
-    pub fn pause(&self) -> Result<(), Error> {
-        self.signal(Signal::SIGSTOP)
+    /// Freezes the process: connections stay open and nothing answers. Returns when it stands still.
+    pub async fn pause(&self) -> Result<(), Error> {
+        match &self.process {
+            Some(process) => process.pause().await,
+            None => Ok(()),
+        }
     }
 
     pub fn resume(&self) -> Result<(), Error> {
-        self.signal(Signal::SIGCONT)
-    }
-
-    fn signal(&self, signal: Signal) -> Result<(), Error> {
         match &self.process {
-            Some(process) => process.signal(signal),
+            Some(process) => process.resume(),
             None => Ok(()),
         }
     }
@@ -144,12 +139,7 @@ impl Wasmd {
 
 async fn height(rpc_url: &str) -> Result<u64, Error> {
     let status = rpc::call(rpc_url, "status", json!({})).await?;
-    status["sync_info"]["latest_block_height"]
-        .as_str()
-        .and_then(|height| height.parse().ok())
-        .ok_or_else(|| Error::Rpc {
-            url: rpc_url.into(),
-            method: "status".into(),
-            reason: format!("no height in the answer {status}", status = Value::to_string(&status)),
-        })
+    status["sync_info"]["latest_block_height"].as_str().and_then(|height| height.parse().ok()).ok_or_else(|| {
+        Error::Rpc { url: rpc_url.into(), method: "status".into(), reason: format!("no height in the answer {status}") }
+    })
 }

@@ -18,24 +18,16 @@ pub(super) async fn create(program: &Path, options: &WasmdOptions) -> Result<(),
     fs::create_dir_all(home).map_err(Error::file("make the folder", home))?;
     let wasmd = Wasmd { program, home };
     let chain_id = options.chain_id.as_str();
-    wasmd
-        .run(&["init", "devnet", "--chain-id", chain_id, "--default-denom", GAS_DENOM])
-        .await?;
+    wasmd.run(&["init", "devnet", "--chain-id", chain_id, "--default-denom", GAS_DENOM]).await?;
     wasmd.run(&["keys", "add", VALIDATOR, "--keyring-backend=test"]).await?;
-    wasmd
-        .run(&["genesis", "add-genesis-account", VALIDATOR, STAKE, "--keyring-backend=test"])
-        .await?;
+    wasmd.run(&["genesis", "add-genesis-account", VALIDATOR, STAKE, "--keyring-backend=test"]).await?;
     if !options.accounts.is_empty() {
         let list = home.join("accounts.json");
         write(&list, &accounts(options).to_string())?;
         let list = list.display().to_string();
         wasmd.run(&["genesis", "bulk-add-genesis-account", &list]).await?;
     }
-    wasmd
-        .run(&[
-            "genesis", "gentx", VALIDATOR, STAKE, "--chain-id", chain_id, "--keyring-backend=test",
-        ])
-        .await?;
+    wasmd.run(&["genesis", "gentx", VALIDATOR, STAKE, "--chain-id", chain_id, "--keyring-backend=test"]).await?;
     wasmd.run(&["genesis", "collect-gentxs"]).await?;
 
     let timeout_commit = format!("{}ms", options.block_time.as_millis());
@@ -55,7 +47,9 @@ pub(super) async fn create(program: &Path, options: &WasmdOptions) -> Result<(),
             ("", "minimum-gas-prices", value(MIN_GAS_PRICE)),
             // All of AES speaks to the CometBFT RPC; these would only take ports.
             ("api", "enable", value(false)),
-            ("grpc", "enable", value(false)),
+            // nobody speaks gRPC, but only with it on does wasmd answer `Simulate` over abci_query
+            ("grpc", "enable", value(true)),
+            ("grpc", "address", value("127.0.0.1:0")),
             ("grpc-web", "enable", value(false)),
         ],
     )
@@ -76,10 +70,7 @@ impl Wasmd<'_> {
             .kill_on_drop(true)
             .output()
             .await
-            .map_err(|source| Error::Spawn {
-                program: self.program.into(),
-                source,
-            })?;
+            .map_err(|source| Error::Spawn { program: self.program.into(), source })?;
         if output.status.success() {
             return Ok(());
         }
@@ -109,21 +100,16 @@ fn all_origins() -> toml_edit::Array {
 /// Sets keys the node has written itself. A key that is not there is a node we do not know: an error.
 fn edit(path: PathBuf, settings: &[(&str, &str, Item)]) -> Result<(), Error> {
     let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
-    let unexpected = |reason: String| Error::Unexpected {
-        path: path.clone(),
-        reason,
-    };
-    let mut document: DocumentMut = text
-        .parse()
-        .map_err(|error: toml_edit::TomlError| unexpected(error.to_string()))?;
+    let unexpected = |reason: String| Error::Unexpected { path: path.clone(), reason };
+    let mut document: DocumentMut =
+        text.parse().map_err(|error: toml_edit::TomlError| unexpected(error.to_string()))?;
     for (section, key, new) in settings {
         let table = match *section {
             "" => Some(document.as_table_mut()),
             section => document.get_mut(section).and_then(Item::as_table_mut),
         };
-        let item = table
-            .and_then(|table| table.get_mut(key))
-            .ok_or_else(|| unexpected(format!("no key {section}.{key}")))?;
+        let item =
+            table.and_then(|table| table.get_mut(key)).ok_or_else(|| unexpected(format!("no key {section}.{key}")))?;
         *item = new.clone();
     }
     write(&path, &document.to_string())

@@ -1,0 +1,109 @@
+# Every command of the project; `make` alone lists them. Node binaries and builds are kept in AES_CACHE,
+# keyed by what pins them, so a second run has nothing to do.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+AES_CACHE ?= $(HOME)/.cache/aes
+override export AES_CACHE := $(abspath $(AES_CACHE))
+export CARGO_TARGET_DIR ?= $(AES_CACHE)/target
+
+AES := $(CARGO_TARGET_DIR)/debug/aes
+STEP := @tools/step.sh
+EVM_SOURCES = $(shell find contracts/evm/src contracts/evm/scripts -type f) contracts/evm/foundry.toml
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Build what it needs, start a devnet, play a commit and a rollback
+	@tools/require.sh
+	@$(MAKE) --no-print-directory -j3 build nodes contracts
+	@$(AES) demo
+
+.PHONY: devnet
+devnet: ## Real nodes, contracts, attestors and a relayer on loopback, until Ctrl-C
+	@tools/require.sh
+	@$(MAKE) --no-print-directory -j3 build nodes contracts
+	@$(AES) devnet
+
+# --- what is built -------------------------------------------------------------------------------
+
+.PHONY: toolchain
+toolchain: ## The Rust compiler of rust-toolchain.toml, with the wasm target
+	$(STEP) "rust toolchain" tools/toolchain.sh
+
+.PHONY: build
+build: toolchain ## The binary aes
+	$(STEP) "aes" cargo build --bin aes
+
+.PHONY: nodes node-wasmd node-anvil
+nodes: node-wasmd node-anvil ## The node binaries wasmd and anvil, into the cache
+node-wasmd:
+	$(STEP) "wasmd" tools/nodes.sh wasmd
+node-anvil: contracts/evm/node_modules/.package-lock.json
+	$(STEP) "anvil" tools/nodes.sh anvil
+
+.PHONY: contracts contracts-wasm
+contracts: contracts-wasm artifacts/AesEscrow.json ## The contracts as chains take them, into artifacts/
+contracts-wasm: toolchain tools/wasm/node_modules/.package-lock.json
+	$(STEP) "contracts (wasm)" tools/wasm/build.sh
+artifacts/AesEscrow.json: contracts/evm/node_modules/.package-lock.json $(EVM_SOURCES)
+	$(STEP) "contracts (evm)" tools/evm-artifacts.sh
+
+# npm writes this file last: it is as new as the installation is whole.
+%/node_modules/.package-lock.json: %/package-lock.json
+	$(STEP) "npm ci in $*" npm ci --prefix $*
+
+# --- tests ---------------------------------------------------------------------------------------
+
+.PHONY: test
+test: ## Every test
+	@$(MAKE) --no-print-directory -j2 nodes contracts
+	@$(MAKE) --no-print-directory test-unit test-forge test-ts schema-check test-e2e
+
+.PHONY: test-unit
+test-unit: nodes contracts ## Rust: unit, golden, vectors, the VM's checks, the nodes
+	$(STEP) --show "test-unit" cargo test --workspace --exclude aes-e2e
+
+.PHONY: test-forge
+test-forge: contracts/evm/node_modules/.package-lock.json ## Solidity: unit, fuzz, invariants
+	$(STEP) --show "test-forge" npm test --prefix contracts/evm
+
+.PHONY: test-ts
+test-ts: tests/ts/node_modules/.package-lock.json contracts/evm/node_modules/.package-lock.json ## TypeScript: the vectors
+	$(STEP) --show "test-ts" npm test --prefix tests/ts
+
+.PHONY: test-e2e
+test-e2e: nodes contracts build ## End to end on real nodes
+	$(STEP) --show "test-e2e" cargo test -p aes-e2e
+
+.PHONY: bench
+bench: nodes contracts build tests/ts/node_modules/.package-lock.json ## Measure, and print `figure NAME VALUE UNIT` lines
+	@tools/bench.sh
+
+# --- checks --------------------------------------------------------------------------------------
+
+.PHONY: lint
+lint: toolchain contracts/evm/node_modules/.package-lock.json ## Formatting, clippy, licences, bans and sources
+	$(STEP) "rust format" cargo fmt --all --check
+	$(STEP) "rust format (tools/cw20)" cargo fmt --check --manifest-path tools/cw20/Cargo.toml
+	$(STEP) "solidity format" npm run fmt:check --prefix contracts/evm
+	$(STEP) "clippy" cargo clippy --workspace --all-targets -- -D warnings
+	$(STEP) "cargo-deny install" tools/cargo-deny/install.sh
+	$(STEP) "cargo-deny" bash -c '"$$(tools/cargo-deny/install.sh)" check licenses bans sources'
+
+.PHONY: schema
+schema: contracts/evm/node_modules/.package-lock.json ## Generate schema/ from the contracts
+	$(STEP) "schema of the coordinator" cargo run -p aes-coordinator --bin schema
+	$(STEP) "schema of the escrow" cargo run -p aes-escrow --bin schema
+	$(STEP) "abi" npm run abi --prefix contracts/evm
+
+.PHONY: schema-check
+schema-check: ## Fail when schema/ is not what the contracts say
+	@tools/schema-check.sh
+
+.PHONY: clean
+clean: ## Delete what was built inside the checkout (the cache stays)
+	rm -rf artifacts contracts/evm/out contracts/evm/cache {contracts/evm,tests/ts,tools/wasm}/node_modules

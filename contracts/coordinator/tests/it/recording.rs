@@ -1,0 +1,75 @@
+//! `record`: how it ended, and what each leg reads afterwards.
+
+use aes_coordinator::msg::{LegResult, State};
+use aes_protocol::{Decision, Function, Hash32, LegStatus};
+
+use crate::support::{cancelled, evidence, leg, paper, refused, repeated, World, POLYGON};
+
+fn results(world: &World, id: Hash32) -> Vec<LegResult> {
+    world.execution(id).legs.iter().map(|leg| leg.result).collect()
+}
+
+#[test]
+fn a_committed_execution_ends_finalized() {
+    let mut world = World::new();
+    let id = world.open(&paper());
+    world.commit_held(id, &paper()).unwrap();
+    world.advance(60);
+    let pieces = evidence(&paper(), &[LegStatus::Finalized, LegStatus::Escaped, LegStatus::Finalized]);
+    assert!(!repeated(&world.record(id, Decision::Commit, pieces.clone())));
+    let ended = world.execution(id);
+    assert_eq!((ended.state, ended.settled_at), (State::Finalized, Some(world.now())));
+    assert_eq!(ended.settled_root, aes_protocol::evidence_root(&pieces));
+    assert_eq!(ended.legs.iter().filter_map(|leg| leg.settled.clone()).collect::<Vec<_>>(), pieces);
+    assert_eq!(results(&world, id), [LegResult::Finalized, LegResult::Escaped, LegResult::Finalized]);
+
+    // a second record changes nothing, whatever it brings; nor does a late commit; and there is no way back
+    let opener = world.opener.clone();
+    assert!(repeated(&world.record(id, Decision::Abort, evidence(&paper(), &[LegStatus::Released; 3]))));
+    assert!(repeated(&world.commit_held(id, &paper())));
+    refused(&world.rollback(&opener, id, cancelled()), "is finalized: rollback needs it open");
+    assert_eq!(world.execution(id), ended);
+}
+
+#[test]
+fn an_aborted_execution_ends_rolled_back() {
+    let mut world = World::new();
+    let opener = world.opener.clone();
+    let id = world.open(&paper());
+    world.rollback(&opener, id, cancelled()).unwrap();
+    let pieces = evidence(&paper(), &[LegStatus::Released, LegStatus::Escaped, LegStatus::Absent]);
+    assert!(!repeated(&world.record(id, Decision::Abort, pieces.clone())));
+    assert_eq!(world.state(id), State::RolledBack);
+    assert_eq!(results(&world, id), [LegResult::Reverted, LegResult::Escaped, LegResult::NotPrepared]);
+    assert!(repeated(&world.record(id, Decision::Abort, pieces)));
+    assert!(repeated(&world.rollback(&opener, id, cancelled())));
+    refused(&world.commit_held(id, &paper()), "is rolled_back: commit needs it open");
+}
+
+#[test]
+fn what_did_not_end_as_decided_is_refused() {
+    let mut world = World::new();
+    let opener = world.opener.clone();
+    let id = world.open(&paper());
+    let other = [leg(0, POLYGON, Function::Transfer, 3)];
+    let all = |status| evidence(&paper(), &[status; 3]);
+    refused(&world.record(id, Decision::Commit, all(LegStatus::Finalized)), "is open: record needs it committed or");
+    world.commit_held(id, &paper()).unwrap();
+    for status in [LegStatus::Held, LegStatus::Released, LegStatus::Absent] {
+        let outcome = world.record(id, Decision::Commit, all(status));
+        refused(&outcome, "a leg of this message is finalized or escaped");
+    }
+    let two = evidence(&paper()[..2], &[LegStatus::Finalized; 2]);
+    refused(&world.record(id, Decision::Commit, two), "2 pieces of evidence for 3 legs");
+    // signed for the other decision
+    refused(&world.record(id, Decision::Abort, all(LegStatus::Finalized)), "the certificate: signature 0: ");
+    assert_eq!(world.state(id), State::Committed);
+
+    let cancelled_one = world.open(&other);
+    world.rollback(&opener, cancelled_one, cancelled()).unwrap();
+    for status in [LegStatus::Held, LegStatus::Finalized] {
+        let outcome = world.record(cancelled_one, Decision::Abort, evidence(&other, &[status]));
+        refused(&outcome, "a leg of this message is released, absent or escaped");
+    }
+    refused(&world.record(Hash32::default(), Decision::Abort, all(LegStatus::Released)), "is not known here");
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+// The protocol's vectors (tests/vectors, written by the Rust crate): the same bytes here, and the same refusals.
+pragma solidity 0.8.37;
+
+import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
+
+import {Caip2} from "../src/Caip2.sol";
+import {Attestor, AttestorSet, Certificate, Certificates, StoredSet} from "../src/Certificates.sol";
+import {Function, Leg, Legs} from "../src/Legs.sol";
+import {vm} from "./Vm.sol";
+
+contract VectorsTest {
+    string private json;
+    bytes32 private domain;
+
+    function setUp() public {
+        json = vm.readFile("../../tests/vectors/protocol.json");
+        domain = vm.parseJsonBytes32(json, ".domain.separator");
+    }
+
+    function test_domain() public view {
+        bytes32 salt = Certificates.domainSalt(
+            vm.parseJsonString(json, ".domain.domain.home_chain"),
+            vm.parseJsonBytes(json, ".domain.domain.coordinator")
+        );
+        vm.assertEq(salt, vm.parseJsonBytes32(json, ".domain.salt"), "salt");
+        vm.assertEq(Certificates.domainSeparator(salt), domain, "separator");
+    }
+
+    function test_chain_names() public view {
+        string[] memory accepted = vm.parseJsonStringArray(json, ".chains.accepted");
+        for (uint256 i; i < accepted.length; ++i) {
+            vm.assertTrue(Caip2.isValid(accepted[i]), accepted[i]);
+        }
+        string[] memory refused = vm.parseJsonStringArray(json, ".chains.refused");
+        for (uint256 i; i < refused.length; ++i) {
+            vm.assertFalse(Caip2.isValid(refused[i]), refused[i]);
+        }
+        vm.assertTrue(accepted.length > 0 && refused.length > 0, "there are some");
+    }
+
+    /// Every leg is a leaf of its manifest; those that an EVM chain can have hash here to the same.
+    function test_legs_and_manifests() public view {
+        uint256 evmLegs;
+        for (uint256 e; has(item(".executions", e)); ++e) {
+            string memory execution = item(".executions", e);
+            string memory tree = string.concat(execution, ".manifest");
+            checkTree(tree);
+            bytes32[] memory leaves = vm.parseJsonBytes32Array(json, string.concat(tree, ".leaves"));
+            for (uint256 i; i < leaves.length; ++i) {
+                string memory key = item(string.concat(execution, ".legs"), i);
+                (bool ours, bytes32 hash) = this.hashLeg(key);
+                if (!ours) continue;
+                vm.assertEq(hash, leaves[i], key);
+                ++evmLegs;
+            }
+        }
+        vm.assertTrue(evmLegs >= 16, "sixteen of them at least");
+    }
+
+    function test_decisions() public view {
+        uint256 e;
+        for (; has(item(".decisions", e)); ++e) {
+            string memory tree = string.concat(item(".decisions", e), ".tree");
+            checkTree(tree);
+            bytes32[] memory leaves = vm.parseJsonBytes32Array(json, string.concat(tree, ".leaves"));
+            for (uint256 i; i < leaves.length; ++i) {
+                string memory key = item(string.concat(item(".decisions", e), ".decisions"), i);
+                bytes32 executionId = vm.parseJsonBytes32(json, string.concat(key, ".execution_id"));
+                uint8 decision =
+                    same(vm.parseJsonString(json, string.concat(key, ".decision")), "commit") ? 1 : 2;
+                vm.assertEq(Certificates.decision(executionId, decision), leaves[i], key);
+            }
+        }
+        vm.assertTrue(e > 0, "there are some");
+    }
+
+    function test_sets() public view {
+        uint256 i;
+        for (; has(item(".sets", i)); ++i) {
+            AttestorSet memory set = setAt(string.concat(item(".sets", i), ".set"));
+            vm.assertEq(
+                Certificates.hashSet(set),
+                vm.parseJsonBytes32(json, string.concat(item(".sets", i), ".hash")),
+                "set"
+            );
+        }
+        vm.assertTrue(i > 0, "there are some");
+    }
+
+    function test_certificates() public {
+        uint256 refused;
+        uint256 i;
+        for (; has(item(".certificates", i)); ++i) {
+            string memory key = item(".certificates", i);
+            bytes32 hash = vm.parseJsonBytes32(json, string.concat(key, ".hash"));
+            uint64 set = uint64(vm.parseJsonUint(json, string.concat(key, ".certificate.attestor_set")));
+            checkStatement(string.concat(key, ".statement"), set, hash);
+            vm.assertEq(
+                MessageHashUtils.toTypedDataHash(domain, hash),
+                vm.parseJsonBytes32(json, string.concat(key, ".digest")),
+                "digest"
+            );
+
+            StoredSet memory stored = Certificates.store(setAt(string.concat(key, ".set")));
+            bytes[] memory signatures =
+                vm.parseJsonBytesArray(json, string.concat(key, ".certificate.signatures"));
+            bytes memory joined;
+            for (uint256 j; j < signatures.length; ++j) {
+                joined = bytes.concat(joined, signatures[j]);
+            }
+            bool valid;
+            try this.verify(stored, Certificate(set, joined), hash) {
+                valid = true;
+            } catch {
+                ++refused;
+            }
+            vm.assertTrue(
+                valid == vm.parseJsonBool(json, string.concat(key, ".valid")),
+                vm.parseJsonString(json, string.concat(key, ".name"))
+            );
+        }
+        vm.assertTrue(refused > 0 && refused < i, "some pass and some do not");
+    }
+
+    function verify(StoredSet memory stored, Certificate calldata certificate, bytes32 structHash)
+        external
+        view
+    {
+        Certificates.verify(stored, certificate, domain, structHash);
+    }
+
+    /// The statements an escrow reads; the coordinator's own two are hashed nowhere on an EVM chain.
+    function checkStatement(string memory key, uint64 set, bytes32 hash) private view {
+        if (has(string.concat(key, ".opened"))) {
+            bytes32 executionId = vm.parseJsonBytes32(json, string.concat(key, ".opened.execution_id"));
+            bytes32 root = vm.parseJsonBytes32(json, string.concat(key, ".opened.manifest_root"));
+            uint64 deadline = uint64(vm.parseJsonUint(json, string.concat(key, ".opened.deadline")));
+            vm.assertEq(Certificates.opened(executionId, root, deadline, set), hash, "opened");
+        } else if (has(string.concat(key, ".decided"))) {
+            bytes32 root = vm.parseJsonBytes32(json, string.concat(key, ".decided.decisions_root"));
+            vm.assertEq(Certificates.decided(root, set), hash, "decided");
+        } else if (has(string.concat(key, ".rotated"))) {
+            uint64 next = uint64(vm.parseJsonUint(json, string.concat(key, ".rotated.new_set")));
+            bytes32 nextHash = vm.parseJsonBytes32(json, string.concat(key, ".rotated.new_set_hash"));
+            vm.assertEq(Certificates.rotated(next, nextHash, set), hash, "rotated");
+        }
+    }
+
+    function checkTree(string memory key) private view {
+        bytes32 root = vm.parseJsonBytes32(json, string.concat(key, ".root"));
+        bytes32[] memory leaves = vm.parseJsonBytes32Array(json, string.concat(key, ".leaves"));
+        for (uint256 i; i < leaves.length; ++i) {
+            bytes32[] memory path = vm.parseJsonBytes32Array(json, item(string.concat(key, ".paths"), i));
+            vm.assertTrue(MerkleProof.verify(path, root, Certificates.leaf(leaves[i])), key);
+        }
+        vm.assertTrue(leaves.length > 0, "there are some");
+    }
+
+    function hashLeg(string calldata key) external view returns (bool ours, bytes32 hash) {
+        bytes memory escrow = field(key, ".escrow");
+        (bytes memory from, bytes memory to) = (field(key, ".from"), field(key, ".to"));
+        ours = escrow.length == 20 && (from.length == 0 || from.length == 20)
+            && (to.length == 0 || to.length == 20);
+        if (!ours) return (false, 0);
+        Leg memory leg = Leg(
+            uint8(vm.parseJsonUint(json, string.concat(key, ".index"))),
+            functionOf(vm.parseJsonString(json, string.concat(key, ".function"))),
+            address(bytes20(from)),
+            address(bytes20(to)),
+            uint128(vm.parseJsonUint(json, string.concat(key, ".amount")))
+        );
+        bytes32 chainHash = keccak256(bytes(vm.parseJsonString(json, string.concat(key, ".chain"))));
+        return (true, this.hashOf(leg, chainHash, keccak256(escrow)));
+    }
+
+    function hashOf(Leg calldata leg, bytes32 chainHash, bytes32 escrowHash) external pure returns (bytes32) {
+        return Legs.hash(leg, chainHash, escrowHash);
+    }
+
+    /// An empty account reads as "0x", which the cheatcode takes for text.
+    function field(string calldata key, string memory name) private view returns (bytes memory) {
+        string memory full = string.concat(key, name);
+        return same(vm.parseJsonString(json, full), "0x") ? bytes("") : vm.parseJsonBytes(json, full);
+    }
+
+    function functionOf(string memory name) private pure returns (Function) {
+        string[5] memory names = ["transfer", "lock", "unlock", "mint", "burn"];
+        for (uint256 i; i < 5; ++i) {
+            if (same(name, names[i])) return Function(i);
+        }
+        revert(string.concat("unknown function ", name));
+    }
+
+    function setAt(string memory key) private view returns (AttestorSet memory set) {
+        set.id = uint64(vm.parseJsonUint(json, string.concat(key, ".id")));
+        set.threshold = uint8(vm.parseJsonUint(json, string.concat(key, ".threshold")));
+        string memory list = string.concat(key, ".attestors");
+        uint256 count;
+        while (has(item(list, count))) ++count;
+        set.attestors = new Attestor[](count);
+        for (uint256 i; i < count; ++i) {
+            set.attestors[i] = Attestor(
+                vm.parseJsonAddress(json, string.concat(item(list, i), ".signer")),
+                vm.parseJsonBytes32(json, string.concat(item(list, i), ".bitcoin_key"))
+            );
+        }
+    }
+
+    function has(string memory key) private view returns (bool) {
+        return vm.keyExistsJson(json, key);
+    }
+
+    function item(string memory key, uint256 i) private pure returns (string memory) {
+        return string.concat(key, "[", vm.toString(i), "]");
+    }
+
+    function same(string memory a, string memory b) private pure returns (bool) {
+        return keccak256(bytes(a)) == keccak256(bytes(b));
+    }
+}

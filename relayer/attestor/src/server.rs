@@ -1,0 +1,123 @@
+//! The attestor's HTTP API: `POST /v1/attest`, `GET /v1/health`, `GET /v1/identity`.
+
+use std::future::{Future, IntoFuture};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, Request as HttpRequest, State};
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::{from_fn, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::serve::ListenerExt;
+use axum::{Json, Router};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::attestor::Attestor;
+use crate::health::Health;
+use crate::refusal::Refusal;
+use crate::start::StartError;
+use crate::wire::{Answer, AttestBody, Identity};
+
+const BODY_LIMIT: usize = 64 * 1024;
+/// For one request, its body and all chains it looks at included.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Attestor {
+    /// Serves until `shutdown`, then lets the requests under way end.
+    pub async fn serve(
+        self: Arc<Self>,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), StartError> {
+        let address = listener.local_addr()?;
+        if !address.ip().is_loopback() {
+            return Err(StartError::NotLoopback(address));
+        }
+        let listener = listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "TCP_NODELAY not set: answers may wait for the client's acknowledgement");
+            }
+        });
+        tracing::info!(%address, "attestor listens");
+        let (stopping, stopped) = oneshot::channel();
+        let server = axum::serve(listener, router(self)).with_graceful_shutdown(async {
+            shutdown.await;
+            // Nobody listens when the server has ended by itself.
+            let _ = stopping.send(());
+        });
+        // A connection that never finishes its request must not keep the process alive.
+        let overdue = async {
+            match stopped.await {
+                Ok(()) => tokio::time::sleep(REQUEST_TIMEOUT).await,
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = server.into_future() => Ok(ended?),
+            () = overdue => {
+                tracing::warn!("connections still open after the shutdown were cut");
+                Ok(())
+            }
+        }
+    }
+}
+
+fn router(attestor: Arc<Attestor>) -> Router {
+    Router::new()
+        .route("/v1/attest", post(attest))
+        .route("/v1/health", get(health))
+        .route("/v1/identity", get(identity))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(from_fn(within_the_timeout))
+        .with_state(attestor)
+}
+
+async fn within_the_timeout(request: HttpRequest, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Refusal::Timeout(REQUEST_TIMEOUT).into_response(),
+    }
+}
+
+async fn attest(
+    State(attestor): State<Arc<Attestor>>,
+    body: Result<Json<AttestBody>, JsonRejection>,
+) -> Result<Json<Answer>, Refusal> {
+    let Json(AttestBody { statement: request }) =
+        body.map_err(|error| Refusal::Http { status: error.status(), detail: error.body_text() })?;
+    match attestor.attest(&request).await {
+        Ok(answer) => {
+            tracing::info!(statement = ?answer.statement, attestor_set = answer.attestor_set, "signed");
+            Ok(Json(answer))
+        }
+        Err(refusal) => {
+            tracing::info!(?request, code = ?refusal.code(), %refusal, "refused");
+            Err(refusal)
+        }
+    }
+}
+
+async fn health(State(attestor): State<Arc<Attestor>>) -> (StatusCode, Json<Health>) {
+    let health = attestor.health().await;
+    let status = if health.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(health))
+}
+
+async fn identity(State(attestor): State<Arc<Attestor>>) -> Json<Identity> {
+    Json(Identity { signer: attestor.signer.address().to_vec().into() })
+}
+
+async fn no_such_path(uri: Uri) -> Refusal {
+    let detail = format!("no {}: there are POST /v1/attest, GET /v1/health and GET /v1/identity", uri.path());
+    Refusal::Http { status: StatusCode::NOT_FOUND, detail }
+}
+
+async fn no_such_method(method: Method, uri: Uri) -> Refusal {
+    let detail = format!("{method} {}: there are POST /v1/attest, GET /v1/health and GET /v1/identity", uri.path());
+    Refusal::Http { status: StatusCode::METHOD_NOT_ALLOWED, detail }
+}

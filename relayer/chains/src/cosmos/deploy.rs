@@ -1,0 +1,117 @@
+//! What `aes deploy` and a user's commands need beside the traits: code, contracts, coins.
+
+use std::io::Write;
+use std::time::Duration;
+
+use aes_protocol::Hash32;
+use cosmrs::proto::cosmos::bank::v1beta1::MsgSend;
+use cosmrs::proto::cosmos::base::v1beta1::Coin as ProtoCoin;
+use cosmrs::proto::cosmwasm::wasm::v1::{
+    MsgInstantiateContract, MsgStoreCode, QueryCodeRequest, QueryCodeResponse, QueryContractInfoRequest,
+    QueryContractInfoResponse,
+};
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+use tendermint_rpc::endpoint::tx;
+
+use super::client::{any, CosmosClient};
+use super::fee::Gas;
+use crate::chain::TxId;
+use crate::error::ChainError;
+
+/// A node's body limit is 1 MB, and a simulation goes there in hex: twice the bytes.
+const GZIP_ABOVE: usize = 400_000;
+const WAIT: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coin {
+    pub amount: u128,
+    pub denom: String,
+}
+
+impl From<&Coin> for ProtoCoin {
+    fn from(coin: &Coin) -> Self {
+        Self { denom: coin.denom.clone(), amount: coin.amount.to_string() }
+    }
+}
+
+impl CosmosClient {
+    /// Our account, bech32.
+    pub fn address(&self) -> Result<&str, ChainError> {
+        Ok(&self.signer()?.address)
+    }
+
+    /// Returns the code's id once it is in a block.
+    pub async fn store_code(&self, wasm: &[u8]) -> Result<u64, ChainError> {
+        let message = MsgStoreCode {
+            sender: self.address()?.into(),
+            wasm_byte_code: if wasm.len() > GZIP_ABOVE { self.gzip(wasm)? } else { wasm.to_vec() },
+            instantiate_permission: None,
+        };
+        let id = self.broadcast(vec![any(&message)], Gas::Simulated).await?;
+        let code_id = self.told(&self.included(&id, WAIT).await?, "store_code", "code_id")?;
+        code_id.parse().map_err(|_| self.bad_answer(format!("code id '{code_id}'")))
+    }
+
+    /// Returns the contract's address and the height at which it was made. `admin` may migrate it.
+    pub async fn instantiate(
+        &self,
+        code_id: u64,
+        label: &str,
+        admin: Option<&str>,
+        msg: &impl Serialize,
+    ) -> Result<(String, u64), ChainError> {
+        let message = MsgInstantiateContract {
+            sender: self.address()?.into(),
+            admin: admin.unwrap_or_default().into(),
+            code_id,
+            label: label.into(),
+            msg: self.json(msg)?,
+            funds: vec![],
+        };
+        let id = self.broadcast(vec![any(&message)], Gas::Simulated).await?;
+        let found = self.included(&id, WAIT).await?;
+        Ok((self.told(&found, "instantiate", "_contract_address")?, found.height.value()))
+    }
+
+    pub async fn execute(&self, contract: &str, msg: &impl Serialize, funds: &[Coin]) -> Result<TxId, ChainError> {
+        self.broadcast(vec![self.call(contract, msg, funds)?], Gas::Simulated).await
+    }
+
+    pub async fn ask<T: DeserializeOwned>(&self, contract: &str, msg: &impl Serialize) -> Result<T, ChainError> {
+        self.smart(contract, msg).await
+    }
+
+    pub async fn send(&self, to: &str, coin: &Coin) -> Result<TxId, ChainError> {
+        let message =
+            MsgSend { from_address: self.address()?.into(), to_address: to.into(), amount: vec![coin.into()] };
+        self.broadcast(vec![any(&message)], Gas::Simulated).await
+    }
+
+    /// sha-256 of the wasm that a contract runs, as the chain keeps it.
+    pub async fn code_hash(&self, contract: &str) -> Result<Hash32, ChainError> {
+        let request = QueryContractInfoRequest { address: contract.into() };
+        let (answer, _): (QueryContractInfoResponse, _) =
+            self.query("/cosmwasm.wasm.v1.Query/ContractInfo", &request).await?;
+        let code_id = answer.contract_info.map(|info| info.code_id).unwrap_or_default();
+        let (answer, _): (QueryCodeResponse, _) =
+            self.query("/cosmwasm.wasm.v1.Query/Code", &QueryCodeRequest { code_id }).await?;
+        let hash = answer.code_info.map(|info| info.data_hash).unwrap_or_default();
+        Hash32::try_from(hash.as_slice()).map_err(|error| self.bad_answer(format!("code hash of {contract}: {error}")))
+    }
+
+    fn gzip(&self, wasm: &[u8]) -> Result<Vec<u8>, ChainError> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        let packed = encoder.write_all(wasm).and_then(|()| encoder.finish());
+        packed.map_err(|error| self.refused(format!("cannot pack the wasm: {error}")))
+    }
+
+    /// An attribute of an event in a transaction's result.
+    fn told(&self, found: &tx::Response, kind: &str, key: &str) -> Result<String, ChainError> {
+        let event = found.tx_result.events.iter().filter(|event| event.kind == kind);
+        let mut attributes = event.flat_map(|event| &event.attributes);
+        let attribute = attributes.find(|attribute| attribute.key_str().is_ok_and(|name| name == key));
+        let value = attribute.and_then(|attribute| attribute.value_str().ok());
+        value.map(Into::into).ok_or_else(|| self.bad_answer(format!("transaction {} tells no {kind}.{key}", found.hash)))
+    }
+}

@@ -1,0 +1,151 @@
+//! One chain's nodes: what is asked of them, and their failures in the words of `ChainError`.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aes_config::ChainConfig;
+use aes_protocol::{keccak, ChainId, ChainKind, Hash32};
+use ethers_contract::ContractError;
+use ethers_core::types::{Address, Block, BlockId, TransactionReceipt, H256, U256};
+use ethers_providers::{JsonRpcError, Middleware, Provider, ProviderError, RpcError};
+
+use super::abi::revert_text;
+use super::rpc::Endpoints;
+use crate::chain::Head;
+use crate::error::ChainError;
+
+pub(crate) type Client = Provider<Endpoints>;
+
+/// How long to wait for a transaction of ours to be in a block where the next one needs it there.
+const MINED_WITHIN: Duration = Duration::from_secs(180);
+
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub id: ChainId,
+    pub number: u64,
+    pub client: Arc<Client>,
+    pub poll: Duration,
+}
+
+impl Node {
+    /// Asks no more than the chain's number and height, so that a wrong list of endpoints is found at the start.
+    pub async fn connect(id: ChainId, config: &ChainConfig) -> Result<(Self, u64), ChainError> {
+        let unreachable = |cause: String| ChainError::Unreachable { chain: id.clone(), cause };
+        let number = match (id.kind(), id.reference().parse()) {
+            (ChainKind::Evm, Ok(number)) => number,
+            _ => return Err(unreachable("not an EVM chain: write eip155 and the chain's number".into())),
+        };
+        let timeout = Duration::from_secs(config.timeout.max(1));
+        let endpoints = Endpoints::new(number, &config.rpc, timeout).map_err(unreachable)?;
+        let client = Arc::new(Provider::new(endpoints));
+        let node = Self { id, number, client, poll: Duration::from_millis(config.poll.max(10)) };
+        let height = node.height().await?;
+        Ok((node, height))
+    }
+
+    pub fn bad_answer(&self, cause: impl Into<String>) -> ChainError {
+        ChainError::BadAnswer { chain: self.id.clone(), cause: cause.into() }
+    }
+    pub fn refused(&self, cause: impl Into<String>) -> ChainError {
+        ChainError::Refused { chain: self.id.clone(), cause: cause.into() }
+    }
+
+    pub fn failure(&self, error: ProviderError) -> ChainError {
+        if let Some(answer) = error.as_error_response() {
+            return match answer.as_revert_data() {
+                Some(revert) => self.refused(revert_text(&revert)),
+                None => self.bad_answer(format!("{} (code {})", answer.message, answer.code)),
+            };
+        }
+        let cause = error.to_string();
+        match error {
+            ProviderError::JsonRpcClientError(inner) if inner.as_serde_error().is_none() => {
+                ChainError::Unreachable { chain: self.id.clone(), cause }
+            }
+            _ => self.bad_answer(cause),
+        }
+    }
+
+    pub fn contract_failure(&self, error: ContractError<Client>) -> ChainError {
+        match error {
+            ContractError::Revert(revert) => self.refused(revert_text(&revert)),
+            ContractError::MiddlewareError { e } | ContractError::ProviderError { e } => self.failure(e),
+            other => self
+                .bad_answer(format!("{other}; is the manifest of this chain, and the contract there at that block?")),
+        }
+    }
+
+    pub async fn height(&self) -> Result<u64, ChainError> {
+        Ok(self.client.get_block_number().await.map_err(|error| self.failure(error))?.as_u64())
+    }
+
+    pub async fn head(&self, at: impl Into<BlockId> + Send + Sync) -> Result<Head, ChainError> {
+        let at = at.into();
+        let block = self.client.get_block(at).await.map_err(|error| self.failure(error))?;
+        let head = |block: Block<H256>| {
+            let time = u64::try_from(block.timestamp).ok()?;
+            Some(Head { height: block.number?.as_u64(), hash: Hash32(block.hash?.0), time })
+        };
+        block.and_then(head).ok_or_else(|| self.bad_answer(format!("no block {at:?}")))
+    }
+
+    /// keccak-256 of the code there; `None` where there is none.
+    pub async fn code_hash(&self, address: Address) -> Result<Option<Hash32>, ChainError> {
+        let code = self.client.get_code(address, None).await.map_err(|error| self.failure(error))?;
+        Ok((!code.is_empty()).then(|| keccak(&code)))
+    }
+
+    pub async fn receipt(&self, tx: H256) -> Result<Option<TransactionReceipt>, ChainError> {
+        let receipt = self.client.get_transaction_receipt(tx).await.map_err(|error| self.failure(error))?;
+        // A node may give the receipt of a transaction that is not in a block yet.
+        Ok(receipt.filter(|receipt| receipt.block_number.is_some()))
+    }
+
+    /// Waits until it is in a block, and refuses what failed there.
+    pub async fn mined(&self, tx: H256) -> Result<TransactionReceipt, ChainError> {
+        let receipt = self.wait_for(tx, || self.receipt(tx)).await?;
+        if receipt.status == Some(0.into()) {
+            return Err(self.refused(format!("transaction {tx:?} reverted")));
+        }
+        Ok(receipt)
+    }
+
+    /// Waits until it is in a block, whatever became of it there, or dropped or replaced.
+    pub async fn done_with(&self, tx: H256) -> Result<(), ChainError> {
+        let done = || async move {
+            let known = self.client.get_transaction(tx).await.map_err(|error| self.failure(error))?;
+            Ok(known.is_none_or(|known| known.block_number.is_some()).then_some(()))
+        };
+        self.wait_for(tx, done).await
+    }
+
+    async fn wait_for<T, F>(&self, tx: H256, done: impl Fn() -> F) -> Result<T, ChainError>
+    where
+        F: Future<Output = Result<Option<T>, ChainError>>,
+    {
+        let wait = async {
+            let mut every = tokio::time::interval(self.poll);
+            loop {
+                every.tick().await;
+                if let Some(found) = done().await? {
+                    return Ok(found);
+                }
+            }
+        };
+        tokio::time::timeout(MINED_WITHIN, wait).await.unwrap_or_else(|_| {
+            let cause = format!("transaction {tx:?} is in no block after {} s", MINED_WITHIN.as_secs());
+            Err(ChainError::Unreachable { chain: self.id.clone(), cause })
+        })
+    }
+
+    /// A number of the chain that must fit the protocol's 128 bits.
+    pub fn amount(&self, number: U256, what: &str) -> Result<u128, ChainError> {
+        u128::try_from(number).map_err(|_| self.bad_answer(format!("{what} {number} does not fit 128 bits")))
+    }
+}
+
+/// What the contract answered where the call reverted.
+pub(crate) fn revert_data(error: &ProviderError) -> Option<Vec<u8>> {
+    error.as_error_response().and_then(JsonRpcError::as_revert_data).map(|data| data.to_vec())
+}

@@ -1,0 +1,181 @@
+//! The wire: JSON-RPC over HTTP to a list of endpoints. One that does not answer is rested for a while and the next
+//! is asked, so a dead node costs one time-out and not one for each request.
+
+use std::error::Error as StdError;
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use ethers_core::types::U256;
+use ethers_providers::{JsonRpcClient, JsonRpcError, ProviderError, RpcError};
+use reqwest::{StatusCode, Url};
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+use serde_json::{json, Value};
+
+const REST: Duration = Duration::from_secs(15);
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RpcFailure {
+    #[error("{0}")]
+    NoAnswer(String),
+    #[error("{0}")]
+    Refused(JsonRpcError),
+    #[error("{0}")]
+    Form(#[from] serde_json::Error),
+}
+
+impl RpcError for RpcFailure {
+    fn as_error_response(&self) -> Option<&JsonRpcError> {
+        match self {
+            Self::Refused(error) => Some(error),
+            _ => None,
+        }
+    }
+    fn as_serde_error(&self) -> Option<&serde_json::Error> {
+        match self {
+            Self::Form(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<RpcFailure> for ProviderError {
+    fn from(failure: RpcFailure) -> Self {
+        Self::JsonRpcClientError(Box::new(failure))
+    }
+}
+
+/// What a node said, as far as it is JSON-RPC: its result or its error.
+type Answer = Result<Value, JsonRpcError>;
+
+#[derive(Debug)]
+struct Endpoint {
+    url: Url,
+    /// it has said once that it is of the right chain
+    checked: AtomicBool,
+    resting_until: Mutex<Option<Instant>>,
+}
+
+impl Endpoint {
+    /// The URL's path may hold an API key: only the host goes into errors and logs.
+    fn name(&self) -> String {
+        let port = self.url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}{port}", self.url.host_str().unwrap_or_default())
+    }
+    fn rests(&self) -> bool {
+        let until = *self.resting_until.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        until.is_some_and(|until| Instant::now() < until)
+    }
+    fn rest_until(&self, until: Option<Instant>) {
+        *self.resting_until.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = until;
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Endpoints {
+    chain_number: u64,
+    http: reqwest::Client,
+    endpoints: Vec<Endpoint>,
+    next_id: AtomicU64,
+}
+
+impl Endpoints {
+    pub fn new(chain_number: u64, urls: &[String], timeout: Duration) -> Result<Self, String> {
+        let endpoints = urls
+            .iter()
+            .enumerate()
+            .map(|(position, text)| {
+                let url = Url::parse(text).map_err(|error| format!("rpc {position} is not a URL: {error}"))?;
+                Ok(Endpoint { url, checked: AtomicBool::new(false), resting_until: Mutex::new(None) })
+            })
+            .collect::<Result<_, String>>()?;
+        let http = reqwest::Client::builder().timeout(timeout).no_proxy().build().map_err(|error| cause_of(&error))?;
+        Ok(Self { chain_number, http, endpoints, next_id: AtomicU64::new(1) })
+    }
+
+    async fn post(&self, endpoint: &Endpoint, method: &str, params: &Value) -> Result<Answer, String> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+        let sent = self.http.post(endpoint.url.clone()).json(&body).send().await;
+        let response = sent.map_err(|error| cause_of(&error.without_url()))?;
+        let status = response.status();
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(format!("HTTP {status}"));
+        }
+        // Some nodes give a JSON-RPC error another HTTP status than 200: the body decides.
+        let read = response.json().await;
+        let mut answer: Value = read.map_err(|error| format!("HTTP {status}, {}", cause_of(&error.without_url())))?;
+        match (answer.get_mut("error").map(Value::take), answer.get_mut("result").map(Value::take)) {
+            (Some(error), _) if !error.is_null() => {
+                let error =
+                    serde_json::from_value(error).map_err(|error| format!("HTTP {status}, its error: {error}"))?;
+                Ok(Err(error))
+            }
+            (_, Some(result)) => Ok(Ok(result)),
+            _ => Err(format!("HTTP {status}, neither a result nor an error")),
+        }
+    }
+
+    /// A wrong URL in the list must not show another chain's state after a fail-over.
+    async fn check_chain(&self, endpoint: &Endpoint) -> Result<(), String> {
+        if endpoint.checked.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let answer = self.post(endpoint, "eth_chainId", &json!([])).await?;
+        let number = answer.map_err(|error| format!("eth_chainId: {error}"))?;
+        let got: U256 = serde_json::from_value(number).map_err(|error| format!("eth_chainId: {error}"))?;
+        if got != self.chain_number.into() {
+            return Err(format!("is a node of chain {got}, not {}; correct the rpc list", self.chain_number));
+        }
+        endpoint.checked.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn ask(&self, endpoint: &Endpoint, method: &str, params: &Value) -> Result<Answer, String> {
+        self.check_chain(endpoint).await?;
+        self.post(endpoint, method, params).await
+    }
+}
+
+#[async_trait]
+impl JsonRpcClient for Endpoints {
+    type Error = RpcFailure;
+
+    async fn request<T, R>(&self, method: &str, params: T) -> Result<R, RpcFailure>
+    where
+        T: Debug + Serialize + Send + Sync,
+        R: DeserializeOwned + Send,
+    {
+        let params = match serde_json::to_value(params)? {
+            Value::Null => json!([]),
+            params => params,
+        };
+        // In the order of the config; the resting ones last, for they may be all there is.
+        let (resting, awake): (Vec<_>, Vec<_>) = self.endpoints.iter().partition(|endpoint| endpoint.rests());
+        let mut causes = Vec::new();
+        for endpoint in awake.into_iter().chain(resting) {
+            match self.ask(endpoint, method, &params).await {
+                Ok(answer) => {
+                    endpoint.rest_until(None);
+                    return Ok(serde_json::from_value(answer.map_err(RpcFailure::Refused)?)?);
+                }
+                Err(cause) => {
+                    endpoint.rest_until(Instant::now().checked_add(REST));
+                    causes.push(format!("{}: {cause}", endpoint.name()));
+                }
+            }
+        }
+        Err(RpcFailure::NoAnswer(if causes.is_empty() { "the rpc list is empty".into() } else { causes.join("; ") }))
+    }
+}
+
+/// reqwest says what failed, and only its sources say why.
+fn cause_of(error: &dyn StdError) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", cause_of(source)),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,69 @@
+//! `aes attest`: runs one attestor until Ctrl-C; `aes attest approve` lets it sign a next attestor set.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aes_attestor::{approve, Attestor, Signer};
+use aes_protocol::AttestorSet;
+use anyhow::{Context as _, Result};
+use tokio::net::TcpListener;
+
+use crate::context::Context;
+
+#[derive(Debug, clap::Args)]
+pub struct Attest {
+    #[command(subcommand)]
+    command: Option<AttestCommand>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum AttestCommand {
+    /// lets this attestor sign the move to a next attestor set
+    Approve {
+        /// JSON: {"id", "threshold", "attestors": [{"signer", "bitcoin_key"}]}
+        #[arg(long)]
+        set: PathBuf,
+    },
+}
+
+impl Attest {
+    pub async fn run(&self, config: &Path) -> Result<()> {
+        let context = Context::open(config).await?;
+        match &self.command {
+            None => {
+                let listen = context.config.attest()?.listen;
+                let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
+                let ctrl_c = async {
+                    // an error means that no signal can be waited for; stopping at once is the only safe answer
+                    let _ = tokio::signal::ctrl_c().await;
+                };
+                serve(&context, listener, ctrl_c).await
+            }
+            Some(AttestCommand::Approve { set }) => {
+                let config = context.config.attest()?;
+                let signer = Signer::new(&config.key.load()?)?;
+                let set = read_set(set)?;
+                let hash = approve(&config.journal, signer.address(), context.home.domain(), &set)?;
+                println!("approved attestor set {} ({hash}); this attestor signs the move to it", set.id);
+                Ok(())
+            }
+        }
+    }
+}
+
+pub fn read_set(path: &Path) -> Result<AttestorSet> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    let set: AttestorSet = serde_json::from_str(&text).with_context(|| format!("{}: not an attestor set", path.display()))?;
+    set.validate()?;
+    Ok(set)
+}
+
+/// The attestor until `shutdown`; `listener` is open already, so that its port is known beforehand.
+pub async fn serve(context: &Context, listener: TcpListener, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    let config = context.config.attest()?;
+    let key = config.key.load()?;
+    let attestor = Attestor::new(context.home.clone(), context.chains.clone(), &key, &config.journal)?;
+    Arc::new(attestor).serve(listener, shutdown).await?;
+    Ok(())
+}

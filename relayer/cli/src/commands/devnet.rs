@@ -1,0 +1,75 @@
+//! `aes devnet`: the whole deployment on loopback until Ctrl-C, which leaves nothing running.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::devnet::{Devnet as Net, Options, DEPLOYER, RECIPIENT, RELAYER, USER};
+use crate::output::Output;
+
+#[derive(Debug, clap::Args)]
+pub struct Devnet {
+    /// folder for nodes, keys and config files; a temporary one, removed at the end, where not given
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// folder with the built contracts (`make contracts`)
+    #[arg(long, default_value = "artifacts")]
+    artifacts: PathBuf,
+}
+
+impl Devnet {
+    pub async fn run(&self, output: Output) -> Result<()> {
+        let temporary = tempfile::tempdir()?;
+        let data = self.data.clone().unwrap_or_else(|| temporary.path().into());
+        let net = Net::start(Options::new(data, self.artifacts.clone()), |step| eprintln!("{step} …")).await?;
+        output.say(&addresses(&net)?)?;
+        tokio::signal::ctrl_c().await?;
+        net.stop().await
+    }
+}
+
+#[derive(serde::Serialize)]
+struct Addresses {
+    config: PathBuf,
+    home_rpc: String,
+    polygon_rpc: String,
+    ethereum_rpc: String,
+    coordinator: String,
+    escrows: Vec<(String, String)>,
+    /// name, EVM address, CosmWasm address, file with its key
+    accounts: Vec<(&'static str, String, String, PathBuf)>,
+}
+
+fn addresses(net: &Net) -> Result<Addresses> {
+    let mut accounts = Vec::new();
+    for name in [DEPLOYER, RELAYER, USER, RECIPIENT] {
+        let account = net.account(name)?;
+        accounts.push((name, account.evm.to_string(), account.cosmos, net.key_file(name)));
+    }
+    Ok(Addresses {
+        config: net.config_file(USER),
+        home_rpc: net.wasmd.rpc_url.clone(),
+        polygon_rpc: net.polygon.rpc_url.clone(),
+        ethereum_rpc: net.ethereum.rpc_url.clone(),
+        coordinator: net.manifest.coordinator.clone(),
+        escrows: net.manifest.chains.iter().map(|(id, c)| (id.to_string(), c.escrow_address.clone())).collect(),
+        accounts,
+    })
+}
+
+impl std::fmt::Display for Addresses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "allianza (home)  {}", self.home_rpc)?;
+        writeln!(f, "polygon          {}", self.polygon_rpc)?;
+        writeln!(f, "ethereum         {}", self.ethereum_rpc)?;
+        writeln!(f, "coordinator      {}", self.coordinator)?;
+        for (chain, address) in &self.escrows {
+            writeln!(f, "escrow           {chain} {address}")?;
+        }
+        for (name, evm, cosmos, key) in &self.accounts {
+            writeln!(f, "{name:<16} {evm}  {cosmos}  key in {}", key.display())?;
+        }
+        writeln!(f, "\nIn another terminal, as the user: export AES_CONFIG={}", self.config.display())?;
+        write!(f, "Ctrl-C stops everything.")
+    }
+}

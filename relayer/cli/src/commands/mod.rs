@@ -1,0 +1,18 @@
+//! One file a subcommand: its flags, what it does, what it says.
+
+pub mod attest;
+pub mod completions;
+pub mod config;
+pub mod demo;
+pub mod deploy;
+pub mod devnet;
+pub mod escape;
+pub mod keys;
+pub mod list;
+pub mod open;
+pub mod prepare;
+pub mod relay;
+pub mod rollback;
+pub mod rotate;
+pub mod sent;
+pub mod status;

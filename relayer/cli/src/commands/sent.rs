@@ -1,0 +1,78 @@
+//! What `open`, `prepare`, `rollback` and `escape` say: what was sent (or, with --dry-run, would be), to whom and what it costs.
+
+use std::fmt;
+
+use aes_chains::{Chain, EscrowMessage};
+use aes_coordinator::msg::ExecuteMsg;
+use aes_protocol::Hash32;
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::context::{wait_chain, wait_home, Context};
+
+#[derive(Debug, Serialize)]
+pub struct Sent {
+    pub execution_id: Hash32,
+    pub action: &'static str,
+    pub chain: String,
+    pub to: String,
+    /// in the chain's fee token's base units
+    pub fee: String,
+    /// none with --dry-run
+    pub transaction: Option<String>,
+    pub height: Option<u64>,
+}
+
+impl fmt::Display for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "execution    {}", self.execution_id)?;
+        match (&self.transaction, self.height) {
+            (Some(tx), Some(height)) => {
+                writeln!(f, "{:<12} done on {} in block {height}", self.action, self.chain)?;
+                write!(f, "transaction  {tx}")
+            }
+            _ => {
+                writeln!(f, "{:<12} would be sent to {} on {}", self.action, self.to, self.chain)?;
+                write!(f, "fee          about {}", self.fee)
+            }
+        }
+    }
+}
+
+pub async fn to_home(
+    context: &Context,
+    execution_id: Hash32,
+    action: &'static str,
+    message: &ExecuteMsg,
+    dry_run: bool,
+) -> Result<Sent> {
+    let fee = context.home.estimate(message).await?.to_string();
+    let (transaction, height) = if dry_run {
+        (None, None)
+    } else {
+        let tx = context.home.send(message).await?;
+        let height = wait_home(&*context.home, &tx).await?;
+        (Some(tx.0), Some(height))
+    };
+    let chain = context.manifest.domain.home_chain.to_string();
+    Ok(Sent { execution_id, action, chain, to: context.manifest.coordinator.clone(), fee, transaction, height })
+}
+
+pub async fn to_escrow(
+    context: &Context,
+    chain: &dyn Chain,
+    execution_id: Hash32,
+    action: &'static str,
+    message: &EscrowMessage,
+    dry_run: bool,
+) -> Result<Sent> {
+    let (fee, transaction, height) = if dry_run {
+        (chain.estimate(message).await?.to_string(), None, None)
+    } else {
+        let tx = chain.submit(message).await?;
+        let height = wait_chain(chain, &tx).await?;
+        (String::new(), Some(tx.0), Some(height))
+    };
+    let to = context.manifest.chain(chain.id())?.escrow_address.clone();
+    Ok(Sent { execution_id, action, chain: chain.id().to_string(), to, fee, transaction, height })
+}

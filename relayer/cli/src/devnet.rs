@@ -1,0 +1,299 @@
+//! The whole deployment on loopback with everything real: wasmd as the home chain, two anvils as Polygon Amoy and
+//! Sepolia, three attestors (2 of 3), a relayer. Used by `aes devnet`, `aes demo` and the end-to-end tests.
+//! It writes the same files an operator would write, and starts its parts from them.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aes_config::{AttestConfig, ChainConfig, Config, DeployChain, DeployConfig, KeyRef, Manifest, RelayConfig, SecretKey};
+use aes_devnet::{ALZ_DENOM, GAS_DENOM, Anvil, AnvilOptions, Coin, GenesisAccount, Wasmd, WasmdOptions};
+use aes_protocol::{Attestor, AttestorSet, ChainId, Conservation, Hash32};
+use anyhow::{Context as _, Result};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::commands::deploy::{deploy, fund};
+use crate::commands::keys::Accounts;
+use crate::context::Context;
+use crate::{amount, commands};
+
+pub const ALLIANZA: &str = "cosmos:allianza-1";
+pub const POLYGON: &str = "eip155:80002";
+pub const ETHEREUM: &str = "eip155:11155111";
+const PREFIX: &str = "wasm";
+const WEI: u128 = 1_000_000_000_000_000_000;
+
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// where nodes, keys and files go; made if missing
+    pub data_dir: PathBuf,
+    pub artifacts: PathBuf,
+    pub block_time: Duration,
+    pub evm_block_time: Duration,
+    pub escape_delay: u64,
+    pub conservation: Conservation,
+    /// whether a relayer runs from the start
+    pub relayer: bool,
+}
+
+impl Options {
+    pub fn new(data_dir: PathBuf, artifacts: PathBuf) -> Self {
+        Self {
+            data_dir,
+            artifacts,
+            block_time: Duration::from_millis(200),
+            evm_block_time: Duration::from_secs(1),
+            escape_delay: 86_400,
+            conservation: Conservation::On,
+            relayer: true,
+        }
+    }
+}
+
+/// Who takes part, by the names their key files and config files have.
+pub const DEPLOYER: &str = "deployer";
+pub const RELAYER: &str = "relayer";
+pub const USER: &str = "user";
+pub const RECIPIENT: &str = "recipient";
+const ATTESTORS: [&str; 3] = ["attestor-1", "attestor-2", "attestor-3"];
+
+pub struct Devnet {
+    pub options: Options,
+    pub wasmd: Wasmd,
+    pub polygon: Anvil,
+    pub ethereum: Anvil,
+    pub manifest: Manifest,
+    keys: BTreeMap<&'static str, SecretKey>,
+    stop: watch::Sender<bool>,
+    parts: Vec<JoinHandle<Result<()>>>,
+}
+
+impl Devnet {
+    /// Nodes side by side, then the deployment, then attestors and relayer. `progress` is told each step.
+    pub async fn start(options: Options, progress: impl Fn(&str)) -> Result<Self> {
+        let dir = &options.data_dir;
+        std::fs::create_dir_all(dir.join("keys")).with_context(|| format!("make {}", dir.display()))?;
+        let mut keys = BTreeMap::new();
+        for name in [DEPLOYER, RELAYER, USER, RECIPIENT].into_iter().chain(ATTESTORS) {
+            let key = SecretKey::generate();
+            write_secret(&key_file(dir, name), &hex::encode(key.expose()))?;
+            keys.insert(name, key);
+        }
+        progress("starting wasmd and two anvils");
+        let (wasmd, polygon, ethereum) = tokio::try_join!(
+            start_wasmd(&options, &keys),
+            start_anvil(&options, &keys, "polygon", 80002),
+            start_anvil(&options, &keys, "ethereum", 11_155_111),
+        )?;
+        let (stop, _) = watch::channel(false);
+        let rpc = [wasmd.rpc_url.clone(), polygon.rpc_url.clone(), ethereum.rpc_url.clone()];
+        progress("deploying the contracts on three chains");
+        let files = Files { options: &options, rpc: &rpc };
+        files.write(DEPLOYER, Some(DEPLOYER), |config| {
+            config.deploy = Some(deployment(&options, &keys)?);
+            Ok(())
+        })?;
+        let manifest = deploy(&Config::load(&config_file(dir, DEPLOYER))?, &mut |_| Ok(true)).await?;
+        let mut devnet =
+            Self { wasmd, polygon, ethereum, manifest, keys, stop, parts: Vec::new(), options: options.clone() };
+        files.write(USER, Some(USER), |_| Ok(()))?;
+        fund(&Config::load(&config_file(dir, DEPLOYER))?, &devnet.manifest, &devnet.account(USER)?, amount::parse("10000")?)
+            .await?;
+        progress("starting three attestors and a relayer");
+        let mut attestors = Vec::new();
+        for name in ATTESTORS {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+            let listen = listener.local_addr()?;
+            attestors.push(format!("http://{listen}"));
+            let key = KeyRef::File { file: key_file(Path::new(""), name) };
+            let journal = format!("{name}.journal.sqlite").into();
+            files.write(name, None, |config| {
+                config.attest = Some(AttestConfig { listen, key, journal });
+                Ok(())
+            })?;
+            let (context, shutdown) = (Context::open(&config_file(dir, name)).await?, devnet.shutdown());
+            devnet.parts.push(tokio::spawn(async move { commands::attest::serve(&context, listener, shutdown).await }));
+        }
+        files.write(RELAYER, Some(RELAYER), |config| {
+            config.relay = Some(RelayConfig { database: "relayer.sqlite".into(), attestors, bump_after: 30 });
+            Ok(())
+        })?;
+        if options.relayer {
+            devnet.start_relayer().await?;
+        }
+        Ok(devnet)
+    }
+
+    /// One more relayer from the same config; the first where the options said none.
+    pub async fn start_relayer(&mut self) -> Result<()> {
+        let context = Context::open(&self.config_file(RELAYER)).await?;
+        let shutdown = self.shutdown();
+        self.parts.push(tokio::spawn(async move { commands::relay::run_until(&context, shutdown).await }));
+        Ok(())
+    }
+
+    pub fn config_file(&self, who: &str) -> PathBuf {
+        config_file(&self.options.data_dir, who)
+    }
+
+    pub fn key_file(&self, who: &str) -> PathBuf {
+        key_file(&self.options.data_dir, who)
+    }
+
+    pub fn key(&self, who: &str) -> Result<&SecretKey> {
+        self.keys.get(who).with_context(|| format!("the devnet has no key for {who}"))
+    }
+
+    pub fn account(&self, who: &str) -> Result<Accounts> {
+        Accounts::of(self.key(who)?, PREFIX)
+    }
+
+    /// The attestors' keys in the order of their set.
+    pub fn attestor_keys(&self) -> Vec<&SecretKey> {
+        ATTESTORS.iter().filter_map(|name| self.keys.get(name)).collect()
+    }
+
+    fn shutdown(&self) -> impl std::future::Future<Output = ()> + Send + 'static {
+        let mut stopped = self.stop.subscribe();
+        async move {
+            // an error means that the devnet itself is gone
+            let _ = stopped.wait_for(|stop| *stop).await;
+        }
+    }
+
+    /// Attestors and relayer first, then the nodes; says what of it went wrong.
+    pub async fn stop(mut self) -> Result<()> {
+        self.stop.send_replace(true);
+        for part in self.parts {
+            part.await??;
+        }
+        self.wasmd.stop().await?;
+        self.polygon.stop().await?;
+        self.ethereum.stop().await?;
+        Ok(())
+    }
+}
+
+fn config_file(dir: &Path, who: &str) -> PathBuf {
+    dir.join(format!("{who}.toml"))
+}
+
+fn key_file(dir: &Path, who: &str) -> PathBuf {
+    dir.join("keys").join(who)
+}
+
+fn write_secret(path: &Path, text: &str) -> Result<()> {
+    use std::io::Write;
+    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).with_context(|| format!("write {}", path.display()))
+}
+
+struct Files<'a> {
+    options: &'a Options,
+    rpc: &'a [String; 3],
+}
+
+impl Files<'_> {
+    fn write(&self, who: &str, key: Option<&str>, role: impl FnOnce(&mut Config) -> Result<()>) -> Result<()> {
+        let [wasmd, polygon, ethereum] = self.rpc;
+        let chain = |name: &str, rpc: &String, cosmos: bool| ChainConfig {
+            name: name.into(),
+            rpc: vec![rpc.clone()],
+            timeout: 10,
+            poll: 100,
+            key: key.map(|who| KeyRef::File { file: key_file(Path::new(""), who) }),
+            gas_price: cosmos.then(|| format!("0.025{GAS_DENOM}")),
+            prefix: cosmos.then(|| PREFIX.into()),
+            max_fee: (!cosmos).then_some(500),
+        };
+        let chains = [
+            (ALLIANZA.parse()?, chain("allianza", wasmd, true)),
+            (POLYGON.parse()?, chain("polygon", polygon, false)),
+            (ETHEREUM.parse()?, chain("ethereum", ethereum, false)),
+        ];
+        let mut config =
+            Config { manifest: "manifest.json".into(), chains: chains.into(), deploy: None, relay: None, attest: None };
+        role(&mut config)?;
+        let path = config_file(&self.options.data_dir, who);
+        std::fs::write(&path, toml::to_string(&config)?).with_context(|| format!("write {}", path.display()))
+    }
+}
+
+fn deployment(options: &Options, keys: &BTreeMap<&'static str, SecretKey>) -> Result<DeployConfig> {
+    let mut attestors = Vec::new();
+    for name in ATTESTORS {
+        let key = keys.get(name).context("an attestor's key")?;
+        attestors.push(Attestor { signer: Accounts::of(key, PREFIX)?.evm, bitcoin_key: Hash32::default() });
+    }
+    attestors.sort_by(|a, b| a.signer.cmp(&b.signer));
+    let alz = |text: &str| amount::parse(text).map(|amount| amount.to_string());
+    let (max_leg, reserve_per_hour, mint_cap) = (alz("10000")?, alz("1000000")?, alz("1000000")?);
+    let mut chains: BTreeMap<ChainId, DeployChain> = BTreeMap::new();
+    for id in [ALLIANZA, POLYGON, ETHEREUM] {
+        let cosmos = id == ALLIANZA;
+        let chain = DeployChain {
+            asset: cosmos.then(|| ALZ_DENOM.into()),
+            admin: None,
+            initial_supply: if cosmos { None } else { Some(alz("1000000")?) },
+            max_leg: max_leg.clone(),
+            reserve_per_hour: reserve_per_hour.clone(),
+            mint_cap: mint_cap.clone(),
+            vault: Some(alz("100000")?),
+        };
+        chains.insert(id.parse()?, chain);
+    }
+    Ok(DeployConfig {
+        home: ALLIANZA.parse()?,
+        artifacts: std::path::absolute(&options.artifacts)?,
+        conservation: options.conservation,
+        max_horizon: 7 * 86_400,
+        escape_delay: options.escape_delay,
+        limits_delay: 86_400,
+        set_grace: 86_400,
+        attestor_set: AttestorSet { id: 1, threshold: 2, attestors },
+        chains,
+    })
+}
+
+async fn start_wasmd(options: &Options, keys: &BTreeMap<&'static str, SecretKey>) -> Result<Wasmd> {
+    let mut accounts = Vec::new();
+    for name in [DEPLOYER, RELAYER, USER] {
+        let key = keys.get(name).context("a key")?;
+        let mut coins = vec![Coin { denom: GAS_DENOM.into(), amount: 1_000_000_000_000 }];
+        if name == DEPLOYER {
+            coins.push(Coin { denom: ALZ_DENOM.into(), amount: amount::parse("1000000000")? });
+        }
+        accounts.push(GenesisAccount { address: Accounts::of(key, PREFIX)?.cosmos, coins });
+    }
+    let options = WasmdOptions {
+        data_dir: options.data_dir.join("wasmd"),
+        chain_id: "allianza-1".into(),
+        block_time: options.block_time,
+        accounts,
+    };
+    Ok(Wasmd::start(options).await?)
+}
+
+async fn start_anvil(
+    options: &Options,
+    keys: &BTreeMap<&'static str, SecretKey>,
+    name: &str,
+    chain_id: u64,
+) -> Result<Anvil> {
+    let mut funded = Vec::new();
+    for name in [DEPLOYER, RELAYER, USER] {
+        let key = keys.get(name).context("a key")?;
+        funded.push((Accounts::of(key, PREFIX)?.evm.to_string(), 1000 * WEI));
+    }
+    let options = AnvilOptions {
+        data_dir: options.data_dir.join(name),
+        chain_id,
+        block_time: Some(options.evm_block_time),
+        slots_in_an_epoch: 1,
+        funded,
+    };
+    Ok(Anvil::start(options).await?)
+}

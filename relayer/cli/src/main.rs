@@ -1,0 +1,121 @@
+//! `aes`: deploy, attest, relay, and a user's hand on an execution.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use aes_cli::commands::{
+    attest, completions, config, demo, deploy, devnet, escape, keys, list, open, prepare, relay, rollback, rotate, status,
+};
+use aes_cli::context::Context;
+use aes_cli::output::Output;
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Atomic Execution Sync: ALZ on several chains at once, all or none.
+#[derive(Parser)]
+#[command(name = "aes", version, about)]
+struct Aes {
+    /// the config file; aes.example.toml explains every key
+    #[arg(long, global = true, env = "AES_CONFIG", default_value = "aes.toml")]
+    config: PathBuf,
+    /// answers and logs as JSON, one object a line
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// puts the contracts on every chain and writes the manifest; what is there and right is left alone
+    Deploy(deploy::Deploy),
+    /// runs one attestor, or approves a next attestor set
+    Attest(attest::Attest),
+    /// carries messages until every execution has ended
+    Relay,
+    /// moves every chain to a next attestor set that the current one has signed
+    Rotate(rotate::Rotate),
+    /// opens an execution
+    Open(open::Open),
+    /// puts a leg's ALZ into its escrow
+    Prepare(prepare::Prepare),
+    /// shows one execution
+    Status(status::Status),
+    /// lists executions
+    List(list::List),
+    /// gives everything back
+    Rollback(rollback::Rollback),
+    /// takes back a hold that no decision reached
+    Escape(escape::Escape),
+    /// makes keys and shows their accounts
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// looks at the config
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// starts real nodes, attestors and a relayer on loopback, until Ctrl-C
+    Devnet(devnet::Devnet),
+    /// plays one execution that is confirmed and one that is rolled back
+    Demo(demo::Demo),
+    /// completions for a shell
+    Completions(completions::Completions),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let aes = Aes::parse();
+    let quiet = matches!(aes.command, Command::Demo(_));
+    log_to_stderr(aes.json, quiet);
+    match run(&aes).await {
+        Ok(code) => code,
+        Err(error) => {
+            if aes.json {
+                eprintln!("{}", serde_json::json!({ "error": format!("{error:#}") }));
+            } else {
+                eprintln!("error: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log_to_stderr(json: bool, quiet: bool) {
+    let default = if quiet { "error" } else { "info" };
+    let filter = EnvFilter::try_from_env("AES_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json {
+        logs.json().init();
+    } else {
+        logs.init();
+    }
+}
+
+async fn run(aes: &Aes) -> Result<ExitCode> {
+    let output = if aes.json { Output::Json } else { Output::Text };
+    let context = || Context::open(&aes.config);
+    match &aes.command {
+        Command::Deploy(command) => command.run(&aes.config, output).await?,
+        Command::Attest(command) => command.run(&aes.config).await?,
+        Command::Relay => relay::run(&aes.config).await?,
+        Command::Rotate(command) => command.run(&context().await?, output).await?,
+        Command::Open(command) => output.say(&command.run(&context().await?).await?)?,
+        Command::Prepare(command) => output.say(&command.run(&context().await?).await?)?,
+        Command::Status(command) => command.run(&context().await?, output).await?,
+        Command::List(command) => output.say(&command.run(&context().await?).await?)?,
+        Command::Rollback(command) => output.say(&command.run(&context().await?).await?)?,
+        Command::Escape(command) => output.say(&command.run(&context().await?).await?)?,
+        Command::Keys(command) => output.say(&command.run()?)?,
+        Command::Config(command) => {
+            let checks = command.run(&aes.config).await?;
+            output.say(&checks)?;
+            if !checks.passed() {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Command::Devnet(command) => command.run(output).await?,
+        Command::Demo(command) => command.run().await?,
+        Command::Completions(command) => command.run::<Aes>(),
+    }
+    Ok(ExitCode::SUCCESS)
+}

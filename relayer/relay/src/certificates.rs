@@ -1,0 +1,48 @@
+//! Asking the attestors, under the set that the home chain last showed as current.
+
+use aes_attestor::{Certified, Quorum, QuorumError, Request};
+use aes_protocol::Hash32;
+
+use crate::Parts;
+
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    #[error("the home chain has not shown its attestor set yet")]
+    NoSet,
+    #[error(transparent)]
+    Quorum(#[from] QuorumError),
+}
+
+impl Parts {
+    pub async fn certify(&self, request: &Request) -> Result<Certified, CertificateError> {
+        let set = self.board().set.clone().ok_or(CertificateError::NoSet)?;
+        Ok(Quorum::collect(&self.attestors, request, &set, self.home.domain()).await?)
+    }
+
+    /// Where the attestors do not agree: said, and asked again later.
+    pub async fn certify_or_say(&self, execution_id: &Hash32, request: &Request) -> Option<Certified> {
+        match self.certify(request).await {
+            Ok(certified) => Some(certified),
+            Err(error) => {
+                let what = match request {
+                    Request::Opened { .. } => "Opened",
+                    Request::Prepared { .. } => "Prepared",
+                    Request::Decided { .. } => "Decided",
+                    Request::Settled { .. } => "Settled",
+                    Request::Rotated { .. } => "Rotated",
+                };
+                tracing::warn!(execution = %execution_id, "no {what} certificate yet, asking again: {error}");
+                None
+            }
+        }
+    }
+
+    /// Opens the connections, so that the first settlement does not wait for them.
+    pub async fn greet_attestors(&self) {
+        for attestor in &self.attestors {
+            if let Err(error) = attestor.identity().await {
+                tracing::warn!("{error}");
+            }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Looks at the home chain and at every chain, each in a task of its own, and writes what is there on the board.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aes_chains::{Chain, ChainError, Depth, Hold, HoldStatus};
+use aes_coordinator::msg::{ExecutionResponse, ExecutionSummary, LegResult, State as HomeState};
+use aes_plan::{HoldView, Sight, State, Status};
+use aes_protocol::{Decision, Hash32, Leg};
+use aes_store::Cover;
+use futures::future::try_join_all;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use tokio::sync::watch;
+
+use crate::board::{is_newer, state_of, DecisionSeen, Place, Tracked};
+use crate::event::What;
+use crate::Parts;
+
+/// Between looks where no new block is noticed.
+const FALLBACK: Duration = Duration::from_secs(2);
+/// Questions to one chain at once.
+const AT_ONCE: usize = 16;
+
+async fn wait(ticks: &mut watch::Receiver<u64>, asked: impl Future<Output = ()>) {
+    let tick = async {
+        // no more blocks will be told: the fallback remains
+        if ticks.changed().await.is_err() {
+            std::future::pending().await
+        }
+    };
+    tokio::select! {
+        () = tick => {}
+        () = asked => {}
+        () = tokio::time::sleep(FALLBACK) => {}
+    }
+}
+
+pub async fn at_home(parts: Arc<Parts>) {
+    parts.greet_attestors().await;
+    let mut ticks = parts.home.ticks();
+    let chain = parts.home.domain().home_chain.clone();
+    let mut reachable = true;
+    loop {
+        let seen = look_at_home(&parts, parts.clock.now()).await;
+        match &seen {
+            Err(error) if reachable => tracing::warn!("home chain {chain}: {error}; looking again"),
+            Ok(()) if !reachable => tracing::info!("home chain {chain}: answers again"),
+            _ => {}
+        }
+        reachable = seen.is_ok();
+        wait(&mut ticks, std::future::pending()).await;
+    }
+}
+
+async fn look_at_home(parts: &Parts, tick_at: u64) -> Result<(), ChainError> {
+    let ended_before = parts.ended_flights(&Place::Coordinator);
+    let time = async {
+        parts.board().home_time = Some(parts.home.time().await?);
+        Ok(())
+    };
+    let set = async {
+        parts.board().set = Some(parts.home.attestor_set(None).await?.set);
+        Ok(())
+    };
+    // the decided first in line: they are waited for
+    let states = [HomeState::Aborted, HomeState::Committed, HomeState::Open];
+    let listed = try_join_all(states.map(|state| read_state(parts, state, tick_at)));
+    let (listed, (), (), ()) = tokio::try_join!(listed, time, set, parts.follow(&Place::Coordinator))?;
+
+    let listed: BTreeSet<Hash32> = listed.into_iter().flatten().collect();
+    let (new, gone): (Vec<Hash32>, Vec<Hash32>) = {
+        let mut board = parts.board();
+        board.flights.retain(|id, _| !ended_before.contains(id));
+        let new = listed.iter().filter(|id| !board.executions.contains_key(*id));
+        (new.copied().collect(), board.executions.keys().filter(|id| !listed.contains(*id)).copied().collect())
+    };
+    let records = stream::iter(new.into_iter().chain(gone))
+        .map(|id| async move { parts.home.execution(&id).await })
+        .buffer_unordered(AT_ONCE);
+    let records: Vec<_> = records.try_collect().await?;
+    for record in records.into_iter().flatten() {
+        take_in(parts, record, tick_at);
+    }
+    parts.plan.notify_one();
+    Ok(())
+}
+
+/// Page by page, each put on the board as it comes.
+async fn read_state(parts: &Parts, state: HomeState, tick_at: u64) -> Result<Vec<Hash32>, ChainError> {
+    let mut ids = Vec::new();
+    let mut last = None;
+    loop {
+        let page = parts.home.executions(state, last).await?;
+        let Some(end) = page.last() else { return Ok(ids) };
+        last = Some(end.number);
+        let seen = DecisionSeen { tick_at, seen_at: parts.clock.now() };
+        let newly = |summary: &&ExecutionSummary| advance(parts, &summary.execution_id, state_of(state), seen);
+        let news: Vec<&ExecutionSummary> = page.iter().filter(newly).collect();
+        // first to work, then to paper
+        parts.plan.notify_one();
+        for summary in news {
+            decided(parts, &summary.execution_id, summary.number, state_of(state));
+        }
+        ids.extend(page.iter().map(|summary| summary.execution_id));
+    }
+}
+
+/// Whether it is one of ours and went on.
+fn advance(parts: &Parts, execution_id: &Hash32, state: State, seen: DecisionSeen) -> bool {
+    let mut board = parts.board();
+    let known = board.executions.get_mut(execution_id);
+    let Some(tracked) = known.filter(|tracked| is_newer(state, tracked.state)) else { return false };
+    tracked.state = state;
+    tracked.decision_seen = Some(seen);
+    true
+}
+
+fn decided(parts: &Parts, execution_id: &Hash32, number: u64, state: State) {
+    let decision = match state {
+        State::Committed => Decision::Commit,
+        State::Aborted => Decision::Abort,
+        State::Open | State::Finalized | State::RolledBack => return,
+    };
+    parts.note(parts.store.saw(execution_id, number, label(state), parts.clock.now()));
+    parts.report(*execution_id, None, What::Decided { decision });
+}
+
+/// A whole record: of an execution not seen before, or of one that left the lists.
+fn take_in(parts: &Parts, record: ExecutionResponse, tick_at: u64) {
+    let (id, state) = (record.execution_id, state_of(record.state));
+    if matches!(state, State::Finalized | State::RolledBack) {
+        if parts.board().executions.remove(&id).is_some() {
+            ended(parts, &record);
+        }
+        return;
+    }
+    let known = parts.board().executions.contains_key(&id);
+    if known {
+        // it went from one list to another between two questions
+        if advance(parts, &id, state, DecisionSeen { tick_at, seen_at: parts.clock.now() }) {
+            decided(parts, &id, record.number, state);
+        }
+        return;
+    }
+    let tracked = Tracked::new(record, &parts.account);
+    parts.note(parts.store.saw(&id, tracked.number, label(state), parts.clock.now()));
+    parts.report(id, None, What::Opened { legs: tracked.legs.len() });
+    let (number, chains) = (tracked.number, tracked.legs.iter().map(|leg| leg.leg.chain.clone()).collect::<BTreeSet<_>>());
+    parts.board().executions.insert(id, tracked);
+    for chain in chains {
+        match parts.look.get(&chain) {
+            Some(look) => look.notify_one(),
+            None => tracing::warn!(execution = %id, "this relayer has no node of {chain}; add the chain to its config"),
+        }
+    }
+    decided(parts, &id, number, state);
+}
+
+fn ended(parts: &Parts, record: &ExecutionResponse) {
+    let id = record.execution_id;
+    let state = state_of(record.state);
+    parts.note(parts.store.saw(&id, record.number, label(state), parts.clock.now()));
+    let count = |result| record.legs.iter().filter(|leg| leg.result == result).count();
+    let (reverted, escaped) = (count(LegResult::Reverted), count(LegResult::Escaped));
+    let what = match state {
+        State::RolledBack => What::RolledBack { reverted, held: reverted + escaped },
+        _ => What::Confirmed,
+    };
+    parts.report(id, None, what);
+}
+
+fn label(state: State) -> &'static str {
+    match state {
+        State::Open => "open",
+        State::Committed => "committed",
+        State::Aborted => "aborted",
+        State::Finalized => "finalized",
+        State::RolledBack => "rolled_back",
+    }
+}
+
+pub async fn at_chain(parts: Arc<Parts>, chain: Arc<dyn Chain>) {
+    let mut ticks = chain.ticks();
+    let Some(asked) = parts.look.get(chain.id()) else { return };
+    loop {
+        let place = Place::Escrow(chain.id().clone());
+        let ended_before = parts.ended_flights(&place);
+        let looked = look_at_chain(&parts, chain.as_ref(), &place).await;
+        parts.write_sights(chain.as_ref(), looked);
+        parts.board().flights.retain(|id, _| !ended_before.contains(id));
+        parts.plan.notify_one();
+        wait(&mut ticks, asked.notified()).await;
+    }
+}
+
+type Sights = Vec<(Cover, Sight)>;
+
+async fn look_at_chain(parts: &Parts, chain: &dyn Chain, place: &Place) -> Result<Sights, ChainError> {
+    let legs = parts.legs_on(chain);
+    if legs.is_empty() {
+        parts.follow(place).await?;
+        return Ok(Vec::new());
+    }
+    // times first: what is not held in a later look was not held then
+    let (newest, last) = tokio::try_join!(chain.head(Depth::Soft), chain.head(Depth::Final))?;
+    let (soft_time, final_time) = (newest.time, last.time);
+    let holds = stream::iter(legs).map(|(cover, leg)| async move {
+        let (soft, last) = tokio::try_join!(
+            chain.hold(&cover.execution_id, &leg, Depth::Soft),
+            chain.hold(&cover.execution_id, &leg, Depth::Final),
+        )?;
+        Ok((cover, Sight { soft: soft.map(view_of), soft_time, last: last.map(view_of), final_time }))
+    });
+    let (sights, ()) = tokio::try_join!(holds.buffer_unordered(AT_ONCE).try_collect(), parts.follow(place))?;
+    Ok(sights)
+}
+
+fn view_of(hold: Hold) -> HoldView {
+    let status = match hold.status {
+        HoldStatus::Held => Status::Held,
+        HoldStatus::Finalized => Status::Finalized,
+        HoldStatus::Released => Status::Released,
+        HoldStatus::Escaped => Status::Escaped,
+    };
+    HoldView { status, deadline: hold.deadline }
+}
+
+impl Parts {
+    /// The legs there that can still change.
+    fn legs_on(&self, chain: &dyn Chain) -> Vec<(Cover, Leg)> {
+        let is_over = |sight: &Sight| sight.last.is_some_and(|hold| hold.status != Status::Held);
+        let board = self.board();
+        let legs = board.executions.iter().flat_map(|(id, tracked)| tracked.legs.iter().map(move |leg| (*id, leg)));
+        legs.filter(|(_, leg)| leg.leg.chain == *chain.id() && !leg.sight.as_ref().is_some_and(is_over))
+            .map(|(execution_id, leg)| (Cover { execution_id, leg: Some(leg.leg.index) }, leg.leg.clone()))
+            .collect()
+    }
+
+    fn write_sights(&self, chain: &dyn Chain, looked: Result<Sights, ChainError>) {
+        let sights = match looked {
+            Ok(sights) => sights,
+            Err(error) => {
+                let mut board = self.board();
+                if board.unreachable.insert(chain.id().clone()) {
+                    tracing::warn!("{}: {error}; nothing is done there until it answers, the others go on", chain.name());
+                }
+                let legs = board.executions.values_mut().flat_map(|tracked| &mut tracked.legs);
+                legs.filter(|leg| leg.leg.chain == *chain.id()).for_each(|leg| leg.sight = None);
+                return;
+            }
+        };
+        if self.board().unreachable.remove(chain.id()) {
+            tracing::info!("{}: answers again", chain.name());
+        }
+        for (cover, sight) in sights {
+            let news = self.board().leg_mut(&cover).and_then(|leg| {
+                let status = |sight: &Sight| sight.soft.map(|hold| hold.status);
+                let (old, new) = (leg.sight.as_ref().and_then(status), status(&sight));
+                leg.sight = Some(sight);
+                let (leg, function) = (leg.leg.index, leg.leg.function);
+                (old != new).then_some(match new? {
+                    Status::Held => What::Held { leg, function },
+                    Status::Finalized => What::Finalized { leg, function },
+                    Status::Released => What::Released { leg, function },
+                    Status::Escaped => What::Escaped { leg, function },
+                })
+            });
+            if let Some(what) = news {
+                self.report(cover.execution_id, Some(chain.id().clone()), what);
+            }
+        }
+    }
+}

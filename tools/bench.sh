@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Prints every figure of the project as `figure NAME VALUE UNIT`, after the machine and commit they hold for.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+echo "machine $(nproc) x $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(uname -sr)"
+echo "commit $(git rev-parse HEAD)$(git diff --quiet HEAD || echo ' with changes')"
+for wasm in artifacts/aes_*.wasm; do
+	name=${wasm##*/aes_}
+	echo "figure wasm.bytes.${name%.wasm} $(wc -c <"$wasm") bytes"
+done
+npm run --silent bench --prefix tests/ts

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Puts the real node binaries into the cache, where the devnet and the tests look for them
+# (relayer/devnet/src/binary.rs). Needs `npm ci` in contracts/evm, whose lock file pins anvil.
+#   tools/nodes.sh wasmd | anvil
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cache=${AES_CACHE:-$HOME/.cache/aes}
+mkdir -p "$cache/bin"
+
+link() { # link <name> <binary>: by a rename, since a node may be starting right now
+	[ "$(readlink "$cache/bin/$1")" = "$2" ] && return
+	ln -sfn "$2" "$cache/bin/.$1-$$"
+	mv -T "$cache/bin/.$1-$$" "$cache/bin/$1"
+}
+
+case $1 in
+wasmd)
+	link wasmd "$(tools/wasmd/build.sh)"
+	;;
+anvil)
+	# A copy: the checkout it comes from may be deleted while another one uses the cache.
+	modules=contracts/evm/node_modules/@foundry-rs
+	version=$(node -p "require('./$modules/anvil/package.json').version")
+	out=$cache/anvil-$version
+	if [ ! -x "$out/anvil" ]; then
+		mkdir -p "$out"
+		cp "$modules/anvil-$(node -p 'process.platform + "-" + (process.arch === "x64" ? "amd64" : process.arch)')/bin/anvil" "$out/.anvil-$$"
+		mv "$out/.anvil-$$" "$out/anvil"
+	fi
+	link anvil "$out/anvil"
+	;;
+*)
+	echo "usage: $0 wasmd|anvil" >&2
+	exit 2
+	;;
+esac
