@@ -147,6 +147,9 @@ async function prof(n, hash, receipt) {
       let j=i+1; let inner=0; while(j<t.structLogs.length&&t.structLogs[j].depth>l.depth) j++; 
       const last=t.structLogs[j-1]; const used=t.structLogs[i+1].gas-last.gas+last.gasCost; c=l.gas-t.structLogs[j].gas-used; }
     const k=l.depth+":"+l.op; (by[k]??=[0,0]); by[k][0]++; by[k][1]+=c; depthTot[l.depth]=(depthTot[l.depth]??0)+c; tot+=c;}
-  console.log("==",n,Number(receipt.gasUsed),"exec",tot,"intrinsic+",Number(receipt.gasUsed)-tot,depthTot);
+  if(n==="finalize"){let seq=[];let acc=0,startpc=null;
+ for(const l of t.structLogs){ if(l.depth!==1) continue; }
+ }
+console.log("==",n,Number(receipt.gasUsed),"exec",tot,"intrinsic+",Number(receipt.gasUsed)-tot,depthTot);
   console.log(Object.entries(by).sort((a,b)=>b[1][1]-a[1][1]).slice(0,22).map(([k,v])=>k+" x"+v[0]+"="+v[1]).join("  "));
 }

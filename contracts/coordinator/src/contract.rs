@@ -14,12 +14,7 @@ const NAME: &str = env!("CARGO_PKG_NAME");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 #[cfg_attr(not(feature = "library"), entry_point)]
-pub fn instantiate(
-    deps: DepsMut,
-    env: Env,
-    info: MessageInfo,
-    msg: InstantiateMsg,
-) -> Result<Response, ContractError> {
+pub fn instantiate(deps: DepsMut, env: Env, info: MessageInfo, msg: InstantiateMsg) -> Result<Response, ContractError> {
     refuse_funds(&info)?;
     let actual = format!("cosmos:{}", env.block.chain_id);
     if msg.home_chain.as_str() != actual {
@@ -33,12 +28,7 @@ pub fn instantiate(
     let coordinator = execute::account(deps.api, &env.contract.address)?;
     CONFIG.save(
         deps.storage,
-        &Config {
-            home_chain: msg.home_chain,
-            coordinator,
-            conservation: msg.conservation,
-            settings: msg.settings,
-        },
+        &Config { home_chain: msg.home_chain, coordinator, conservation: msg.conservation, settings: msg.settings },
     )?;
     COUNT.save(deps.storage, &0)?;
     HALTED.save(deps.storage, &false)?;
@@ -59,9 +49,7 @@ pub fn execute(deps: DepsMut, env: Env, info: MessageInfo, msg: ExecuteMsg) -> R
         ExecuteMsg::Commit { execution_id, evidence, certificate } => {
             decide::commit(deps, &env, &execution_id, &evidence, &certificate)
         }
-        ExecuteMsg::Rollback { execution_id, reason } => {
-            decide::rollback(deps, &env, sender, &execution_id, reason)
-        }
+        ExecuteMsg::Rollback { execution_id, reason } => decide::rollback(deps, &env, sender, &execution_id, reason),
         ExecuteMsg::Record { execution_id, evidence, certificate } => {
             record::record(deps, &env, &execution_id, &evidence, &certificate)
         }
@@ -82,9 +70,7 @@ pub fn execute(deps: DepsMut, env: Env, info: MessageInfo, msg: ExecuteMsg) -> R
             let next = execute::address(deps.api, "admin", admin)?;
             Ok(Response::new().add_event(aes_authority::propose_admin(deps.storage, sender, next)?))
         }
-        ExecuteMsg::AcceptAdmin {} => {
-            Ok(Response::new().add_event(aes_authority::accept_admin(deps.storage, sender)?))
-        }
+        ExecuteMsg::AcceptAdmin {} => Ok(Response::new().add_event(aes_authority::accept_admin(deps.storage, sender)?)),
     }
 }
 

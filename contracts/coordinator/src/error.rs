@@ -72,6 +72,8 @@ pub enum ContractError {
     EvidenceChain { position: usize, got: ChainId, expected: ChainId },
     #[error("evidence {position} says {}; a leg of this message is {expected}", status_name(.got))]
     EvidenceStatus { position: usize, got: LegStatus, expected: &'static str },
+    #[error("evidence {position} says escaped; only a depositor escapes, and '{function}' has none")]
+    EvidenceEscape { position: usize, function: &'static str },
 
     // ---- rollback
     #[error("deadline_passed: the deadline is {deadline}, now is {now}; wait for it, or give another reason")]

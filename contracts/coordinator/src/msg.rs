@@ -64,7 +64,10 @@ pub struct DecidedProof {
 #[cw_serde]
 pub enum RollbackReason {
     /// a leg could not be prepared; the cause in at most 256 bytes
-    AtomicityFailure { leg: u8, cause: String },
+    AtomicityFailure {
+        leg: u8,
+        cause: String,
+    },
     DeadlinePassed {},
     Cancelled {},
 }

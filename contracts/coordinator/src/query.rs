@@ -30,9 +30,7 @@ pub fn answer(deps: Deps, msg: QueryMsg) -> Result<Binary, ContractError> {
         QueryMsg::AttestorSet { id } => to_json_binary(&aes_authority::query_set(storage, id)?),
         QueryMsg::Config {} => to_json_binary(&config(storage)?),
         QueryMsg::Chains { start_after, limit } => to_json_binary(&chains(storage, start_after, limit)?),
-        QueryMsg::Equivocations { start_after, limit } => {
-            to_json_binary(&equivocations(storage, start_after, limit)?)
-        }
+        QueryMsg::Equivocations { start_after, limit } => to_json_binary(&equivocations(storage, start_after, limit)?),
     }?)
 }
 

@@ -151,8 +151,7 @@ impl Attestor {
 
     /// The coordinator's record. The execution's id covers the legs and the deadline, so a node cannot lie about them.
     async fn execution(&self, execution_id: &Hash32) -> Result<ExecutionResponse, Refusal> {
-        let record =
-            self.home.execution(execution_id).await?.ok_or(Refusal::UnknownExecution(*execution_id))?;
+        let record = self.home.execution(execution_id).await?.ok_or(Refusal::UnknownExecution(*execution_id))?;
         let nonsense = |cause: &str| ChainError::BadAnswer {
             chain: self.home.domain().home_chain.clone(),
             cause: format!("the record of execution {execution_id} {cause}"),

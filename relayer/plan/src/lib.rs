@@ -9,12 +9,20 @@ pub use view::{HoldView, Kind, LegView, Sight, State, Status, View};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// every account-sourced leg is held at Soft: the reserve may follow
-    PrepareReserve { leg: u8 },
+    PrepareReserve {
+        leg: u8,
+    },
     /// every leg is held at Final
     Commit,
-    Rollback { reason: Reason },
+    Rollback {
+        reason: Reason,
+    },
     /// tell one chain's escrow what was decided
-    Settle { chain: ChainId, decision: Decision, legs: Vec<u8> },
+    Settle {
+        chain: ChainId,
+        decision: Decision,
+        legs: Vec<u8>,
+    },
     /// every leg ended at Final
     Record,
 }
@@ -44,11 +52,15 @@ fn open(view: &View) -> Vec<Action> {
     if view.home_time >= view.deadline {
         return at_home(Action::Rollback { reason: Reason::DeadlinePassed });
     }
-    let held_at_final = |leg: &LegView| leg.sight.as_ref().is_some_and(|sight| sight.last.is_some_and(|hold| hold.is_held(view.deadline)));
+    let held_at_final = |leg: &LegView| {
+        leg.sight.as_ref().is_some_and(|sight| sight.last.is_some_and(|hold| hold.is_held(view.deadline)))
+    };
     if view.legs.iter().all(held_at_final) {
         return at_home(Action::Commit);
     }
-    let held_at_soft = |leg: &LegView| leg.sight.as_ref().is_some_and(|sight| sight.soft.is_some_and(|hold| hold.is_held(view.deadline)));
+    let held_at_soft = |leg: &LegView| {
+        leg.sight.as_ref().is_some_and(|sight| sight.soft.is_some_and(|hold| hold.is_held(view.deadline)))
+    };
     if !view.legs.iter().filter(|leg| leg.leg.function.is_account_sourced()).all(held_at_soft) {
         return Vec::new();
     }
@@ -57,11 +69,7 @@ fn open(view: &View) -> Vec<Action> {
             && leg.in_flight.is_none()
             && leg.sight.as_ref().is_some_and(|sight| sight.soft.is_none() && sight.last.is_none())
     };
-    view.legs
-        .iter()
-        .filter(reserve_to_prepare)
-        .map(|leg| Action::PrepareReserve { leg: leg.leg.index })
-        .collect()
+    view.legs.iter().filter(reserve_to_prepare).map(|leg| Action::PrepareReserve { leg: leg.leg.index }).collect()
 }
 
 /// Why a leg can never become held as the execution says.

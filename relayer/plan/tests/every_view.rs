@@ -19,7 +19,8 @@ fn hold(status: Status) -> Option<HoldView> {
 fn sights() -> Vec<Option<Sight>> {
     let other = Some(HoldView { status: Status::Held, deadline: DEADLINE + 1 });
     let held = hold(Status::Held);
-    let mut pairs = vec![(None, None), (held, None), (held, held), (other, None), (other, other), (hold(Status::Released), None)];
+    let mut pairs =
+        vec![(None, None), (held, None), (held, held), (other, None), (other, other), (hold(Status::Released), None)];
     for status in [Status::Finalized, Status::Released, Status::Escaped] {
         pairs.extend([(hold(status), held), (hold(status), hold(status))]);
     }
@@ -66,7 +67,11 @@ fn check(view: &View) {
                 assert_eq!(leg.in_flight, None);
                 assert!(leg.sight.as_ref().unwrap().soft.is_none());
                 for other in view.legs.iter().filter(|leg| leg.leg.function.is_account_sourced()) {
-                    assert_eq!(other.sight.as_ref().unwrap().soft, hold(Status::Held), "the reserve goes last: {view:?}");
+                    assert_eq!(
+                        other.sight.as_ref().unwrap().soft,
+                        hold(Status::Held),
+                        "the reserve goes last: {view:?}"
+                    );
                 }
             }
             Action::Settle { chain, decision, legs } => {
@@ -95,7 +100,10 @@ fn check(view: &View) {
                     let ended = sight.last.is_some_and(|hold| hold.status != Status::Held);
                     assert!(ended || (sight.last.is_none() && sight.final_time >= DEADLINE), "{view:?}");
                     let wrong = if view.state == State::Committed { Status::Released } else { Status::Finalized };
-                    assert!(sight.last.is_none_or(|hold| hold.status != wrong), "records against the decision: {view:?}");
+                    assert!(
+                        sight.last.is_none_or(|hold| hold.status != wrong),
+                        "records against the decision: {view:?}"
+                    );
                 }
             }
         }
@@ -153,9 +161,13 @@ fn every_view_of_two_legs() {
 
 fn any_leg() -> impl Strategy<Value = LegView> {
     let cause = prop::option::weighted(0.2, Just("refused".to_string()));
-    (prop::sample::select(&FUNCTIONS), prop::sample::select(sights()), prop::sample::select(&LEG_FLIGHTS), cause).prop_map(
-        |(function, sight, in_flight, cannot_prepare)| LegView { leg: leg(0, function), sight, in_flight, cannot_prepare },
-    )
+    (prop::sample::select(&FUNCTIONS), prop::sample::select(sights()), prop::sample::select(&LEG_FLIGHTS), cause)
+        .prop_map(|(function, sight, in_flight, cannot_prepare)| LegView {
+            leg: leg(0, function),
+            sight,
+            in_flight,
+            cannot_prepare,
+        })
 }
 
 proptest! {

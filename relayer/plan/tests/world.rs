@@ -53,7 +53,12 @@ impl World {
         };
         let legs = self.legs.iter().zip(FUNCTIONS).zip(0u8..).map(|((chain, function), index)| LegView {
             leg: leg(index * 2, function),
-            sight: chain.up.then(|| Sight { soft: hold(chain.soft), soft_time: time, last: hold(chain.last), final_time: time }),
+            sight: chain.up.then(|| Sight {
+                soft: hold(chain.soft),
+                soft_time: time,
+                last: hold(chain.last),
+                final_time: time,
+            }),
             in_flight: None,
             cannot_prepare: chain.refused.then(|| "insufficient gas".into()),
         });

@@ -78,7 +78,9 @@ async fn home_message(parts: &Parts, execution_id: Hash32, act: AtHome) -> Optio
         AtHome::Rollback(reason) => {
             let reason = match reason {
                 Reason::DeadlinePassed => RollbackReason::DeadlinePassed {},
-                Reason::AtomicityFailure { leg, cause } => RollbackReason::AtomicityFailure { leg, cause: shortened(cause) },
+                Reason::AtomicityFailure { leg, cause } => {
+                    RollbackReason::AtomicityFailure { leg, cause: shortened(cause) }
+                }
             };
             ExecuteMsg::Rollback { execution_id, reason }
         }

@@ -177,7 +177,14 @@ impl Tracked {
         }
     }
 
-    fn is_due(&mut self, leg: Option<u8>, kind: Kind, now: Instant, again: &mut bool, retry_at: &mut Option<Instant>) -> bool {
+    fn is_due(
+        &mut self,
+        leg: Option<u8>,
+        kind: Kind,
+        now: Instant,
+        again: &mut bool,
+        retry_at: &mut Option<Instant>,
+    ) -> bool {
         let tries = self.tries.entry((leg, kind)).or_default();
         if let Some(at) = tries.not_before.filter(|at| *at > now) {
             *retry_at = Some(retry_at.map_or(at, |other| other.min(at)));

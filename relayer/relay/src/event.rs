@@ -21,19 +21,44 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
-    Opened { legs: usize },
-    Held { leg: u8, function: Function },
-    CannotPrepare { leg: u8, function: Function, cause: String },
-    Decided { decision: Decision },
+    Opened {
+        legs: usize,
+    },
+    Held {
+        leg: u8,
+        function: Function,
+    },
+    CannotPrepare {
+        leg: u8,
+        function: Function,
+        cause: String,
+    },
+    Decided {
+        decision: Decision,
+    },
     /// the chain's node has the settlement; what the relayer and the attestors took for it, where that is known
-    HandedOver { added_us: Option<u64> },
-    Finalized { leg: u8, function: Function },
+    HandedOver {
+        added_us: Option<u64>,
+    },
+    Finalized {
+        leg: u8,
+        function: Function,
+    },
     /// given back, or kept from ever being held
-    Released { leg: u8, function: Function },
-    Escaped { leg: u8, function: Function },
+    Released {
+        leg: u8,
+        function: Function,
+    },
+    Escaped {
+        leg: u8,
+        function: Function,
+    },
     Confirmed,
     /// of the legs that were held, how many were given back
-    RolledBack { reverted: usize, held: usize },
+    RolledBack {
+        reverted: usize,
+        held: usize,
+    },
 }
 
 /// Microseconds since the Unix epoch that never go back.
@@ -59,7 +84,10 @@ impl Parts {
         let execution = tracing::field::display(&execution_id);
         match &what {
             What::Opened { legs } => {
-                tracing::info!(execution, "AES: atomic multi-chain transaction of {legs} legs; Phase 1: Preparatory execution");
+                tracing::info!(
+                    execution,
+                    "AES: atomic multi-chain transaction of {legs} legs; Phase 1: Preparatory execution"
+                );
             }
             What::Held { function, .. } => {
                 tracing::info!(execution, "{name}: {} executed successfully", function.name());

@@ -146,7 +146,9 @@ impl Parts {
     /// Raises the fee of one that waits too long.
     async fn bump(&self, id: u64, flight: &Flight, tx: &TxId) -> Result<(), ChainError> {
         let Place::Escrow(chain) = &flight.place else { return Ok(()) };
-        let Some(chain) = self.chains.get(chain).filter(|_| flight.since.elapsed() >= self.bump_after) else { return Ok(()) };
+        let Some(chain) = self.chains.get(chain).filter(|_| flight.since.elapsed() >= self.bump_after) else {
+            return Ok(());
+        };
         let bumped = match chain.bump(tx).await {
             Err(error @ (ChainError::InsufficientGas { .. } | ChainError::Refused { .. })) => {
                 tracing::warn!("{}: the fee of {} cannot be raised: {error}", chain.name(), tx.0);
@@ -155,7 +157,12 @@ impl Parts {
             other => other?,
         };
         if let (Some(tx), Some(row)) = (&bumped, flight.row) {
-            tracing::info!("{}: raised the fee of {}: now {}", chain.name(), flight.tx.as_ref().map_or("", |tx| &tx.0), tx.0);
+            tracing::info!(
+                "{}: raised the fee of {}: now {}",
+                chain.name(),
+                flight.tx.as_ref().map_or("", |tx| &tx.0),
+                tx.0
+            );
             self.note(self.store.submitted(row, &tx.0, self.clock.now()));
         }
         if let Some(flight) = self.board().flights.get_mut(&id) {

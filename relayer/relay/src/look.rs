@@ -147,7 +147,8 @@ fn take_in(parts: &Parts, record: ExecutionResponse, tick_at: u64) {
     let tracked = Tracked::new(record, &parts.account);
     parts.note(parts.store.saw(&id, tracked.number, label(state), parts.clock.now()));
     parts.report(id, None, What::Opened { legs: tracked.legs.len() });
-    let (number, chains) = (tracked.number, tracked.legs.iter().map(|leg| leg.leg.chain.clone()).collect::<BTreeSet<_>>());
+    let (number, chains) =
+        (tracked.number, tracked.legs.iter().map(|leg| leg.leg.chain.clone()).collect::<BTreeSet<_>>());
     parts.board().executions.insert(id, tracked);
     for chain in chains {
         match parts.look.get(&chain) {
@@ -244,7 +245,10 @@ impl Parts {
             Err(error) => {
                 let mut board = self.board();
                 if board.unreachable.insert(chain.id().clone()) {
-                    tracing::warn!("{}: {error}; nothing is done there until it answers, the others go on", chain.name());
+                    tracing::warn!(
+                        "{}: {error}; nothing is done there until it answers, the others go on",
+                        chain.name()
+                    );
                 }
                 let legs = board.executions.values_mut().flat_map(|tracked| &mut tracked.legs);
                 legs.filter(|leg| leg.leg.chain == *chain.id()).for_each(|leg| leg.sight = None);

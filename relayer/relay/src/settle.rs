@@ -90,13 +90,20 @@ async fn settle(parts: Arc<Parts>, execution_ids: Vec<Hash32>, departures: Vec<D
     let attested_at = parts.clock.now();
     let certified = Arc::new(certified);
     // each chain in a task of its own: they sign side by side, and none waits for another
-    join_all(departures.into_iter().map(|departure| {
-        tokio::spawn(depart(parts.clone(), certified.clone(), attested_at, departure))
-    }))
+    join_all(
+        departures
+            .into_iter()
+            .map(|departure| tokio::spawn(depart(parts.clone(), certified.clone(), attested_at, departure))),
+    )
     .await;
 }
 
-async fn depart(parts: Arc<Parts>, certified: Arc<Certified>, attested_at: u64, Departure { batch, flight }: Departure) {
+async fn depart(
+    parts: Arc<Parts>,
+    certified: Arc<Certified>,
+    attested_at: u64,
+    Departure { batch, flight }: Departure,
+) {
     let (Some(chain), Some(message)) = (parts.chains.get(&batch.chain), message(&certified, &batch)) else {
         return parts.land(flight);
     };
@@ -128,7 +135,14 @@ fn time(parts: &Parts, execution_id: Hash32, chain: &ChainId, attested_at: u64, 
     let seen = parts.board().executions.get(&execution_id).and_then(|tracked| tracked.decision_seen);
     let added_us = seen.map(|DecisionSeen { tick_at, seen_at }| {
         let chain = chain.clone();
-        parts.note(parts.store.time(&Timing { execution_id, chain, tick_at, decision_seen_at: seen_at, attested_at, handed_over_at }));
+        parts.note(parts.store.time(&Timing {
+            execution_id,
+            chain,
+            tick_at,
+            decision_seen_at: seen_at,
+            attested_at,
+            handed_over_at,
+        }));
         handed_over_at.saturating_sub(seen_at)
     });
     parts.report(execution_id, Some(chain.clone()), What::HandedOver { added_us });

@@ -32,9 +32,12 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let fail = |source| StoreError::Open { path: path.into(), source };
         let mut connection = Connection::open(path).map_err(fail)?;
-        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;").map_err(fail)?;
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;")
+            .map_err(fail)?;
         connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(fail)?;
-        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(fail)?;
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(fail)?;
         match transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fail)? {
             0 => {
                 transaction.execute_batch(include_str!("schema.sql")).map_err(fail)?;
@@ -75,9 +78,11 @@ impl Store {
                 .execute(params![intent.chain.as_str(), intent.at_home, intent.kind, at])?;
             let id = transaction.last_insert_rowid();
             for cover in &intent.covers {
-                transaction
-                    .prepare_cached("INSERT INTO outbox_covers VALUES (?, ?, ?)")?
-                    .execute(params![id, cover.execution_id.to_string(), cover.leg])?;
+                transaction.prepare_cached("INSERT INTO outbox_covers VALUES (?, ?, ?)")?.execute(params![
+                    id,
+                    cover.execution_id.to_string(),
+                    cover.leg
+                ])?;
             }
             transaction.commit()?;
             Ok(id)
@@ -115,9 +120,11 @@ impl Store {
 
     fn outbox_where(&self, condition: &str, values: impl rusqlite::Params) -> Result<Vec<OutboxRow>, StoreError> {
         self.with(|connection| {
-            let mut statement = connection.prepare_cached(&format!("SELECT * FROM outbox WHERE {condition} ORDER BY id"))?;
+            let mut statement =
+                connection.prepare_cached(&format!("SELECT * FROM outbox WHERE {condition} ORDER BY id"))?;
             let mut rows: Vec<OutboxRow> = statement.query_map(values, OutboxRow::read)?.collect::<Result<_, _>>()?;
-            let mut covers = connection.prepare_cached("SELECT * FROM outbox_covers WHERE outbox = ? ORDER BY rowid")?;
+            let mut covers =
+                connection.prepare_cached("SELECT * FROM outbox_covers WHERE outbox = ? ORDER BY rowid")?;
             for row in &mut rows {
                 row.covers = covers.query_map([row.id], Cover::read)?.collect::<Result<_, _>>()?;
             }
@@ -142,7 +149,8 @@ impl Store {
 
     pub fn timings(&self, execution_id: &Hash32) -> Result<Vec<Timing>, StoreError> {
         self.with(|connection| {
-            let mut statement = connection.prepare_cached("SELECT * FROM timings WHERE execution_id = ? ORDER BY chain")?;
+            let mut statement =
+                connection.prepare_cached("SELECT * FROM timings WHERE execution_id = ? ORDER BY chain")?;
             let timings = statement.query_map([execution_id.to_string()], Timing::read)?.collect();
             timings
         })

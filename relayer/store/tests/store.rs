@@ -19,7 +19,8 @@ fn new_file() -> (tempfile::TempDir, PathBuf) {
 fn an_intent_outlives_the_process_until_it_ended() {
     let (_folder, path) = new_file();
     let covers = vec![Cover { execution_id: id(1), leg: Some(2) }, Cover { execution_id: id(3), leg: None }];
-    let intent = Intent { chain: "eip155:1".parse().unwrap(), at_home: false, kind: "settle".into(), covers: covers.clone() };
+    let intent =
+        Intent { chain: "eip155:1".parse().unwrap(), at_home: false, kind: "settle".into(), covers: covers.clone() };
     let row = Store::open(&path).unwrap().intend(&intent, 10).unwrap();
 
     let store = Store::open(&path).unwrap();

@@ -20,6 +20,12 @@ pub fn report(
     if abort.certificate.attestor_set != set {
         return Err(ContractError::TwoSets { commit: set, abort: abort.certificate.attestor_set });
     }
+    // Before the certificates: what was proved once stays proved, also when the set has expired since.
+    let key = (execution_id.0.as_slice(), set);
+    if let Some(known) = EQUIVOCATIONS.may_load(deps.storage, key)? {
+        return Ok(Response::new().add_event(events::equivocation_reported(&known, true)?));
+    }
+
     let domain = CONFIG.load(deps.storage)?.domain();
     for (decision, proof) in [(Decision::Commit, &commit), (Decision::Abort, &abort)] {
         let decisions_root = DecisionLeaf { execution_id, decision }.root(&proof.path);
@@ -27,10 +33,6 @@ pub fn report(
         aes_authority::verify(deps.as_ref(), env, &domain, &statement, &proof.certificate)?;
     }
 
-    let key = (execution_id.0.as_slice(), set);
-    if let Some(known) = EQUIVOCATIONS.may_load(deps.storage, key)? {
-        return Ok(Response::new().add_event(events::equivocation_reported(&known, true)?));
-    }
     let reported_at = env.block.time.seconds();
     let found = EquivocationResponse { execution_id, attestor_set: set, commit, abort, reported_at };
     EQUIVOCATIONS.save(deps.storage, key, &found)?;

@@ -14,8 +14,11 @@ use crate::error::ContractError;
 use crate::state::Record;
 
 pub fn address(api: &dyn Api, what: &'static str, address: String) -> Result<Addr, ContractError> {
-    api.addr_validate(&address)
-        .map_err(|cause| ContractError::Address { what, address, cause: cause.as_ref().to_string() })
+    api.addr_validate(&address).map_err(|cause| ContractError::Address {
+        what,
+        address,
+        cause: cause.as_ref().to_string(),
+    })
 }
 
 /// Canonical bytes, as hashes take an account.
@@ -48,6 +51,9 @@ fn check_evidence(
         }
         if !fits(piece.status) {
             return Err(ContractError::EvidenceStatus { position, got: piece.status, expected });
+        }
+        if piece.status == LegStatus::Escaped && !leg.function.is_account_sourced() {
+            return Err(ContractError::EvidenceEscape { position, function: leg.function.name() });
         }
     }
     Ok(evidence_root(evidence).ok_or(LegsError::Count(0))?)

@@ -3,9 +3,7 @@
 use aes_coordinator::msg::{ExecuteMsg, RollbackReason, State};
 use aes_protocol::{Decision, Evidence, Function, Hash32, LegStatus};
 
-use crate::support::{
-    cancelled, evidence, failure, leg, paper, refused, repeated, World, ETHEREUM, HOUR, POLYGON,
-};
+use crate::support::{cancelled, evidence, failure, leg, paper, refused, repeated, World, ETHEREUM, HOUR, POLYGON};
 
 fn deadline_passed() -> RollbackReason {
     RollbackReason::DeadlinePassed {}
@@ -66,7 +64,10 @@ fn a_commit_without_the_right_evidence_is_refused() {
             edited(|pieces| pieces[0].chain = ETHEREUM.parse().unwrap()),
             "evidence 0 is of eip155:11155111, its leg is on eip155:80002",
         ),
-        (edited(|pieces| pieces[2].status = LegStatus::Absent), "evidence 2 says absent; a leg of this message is held"),
+        (
+            edited(|pieces| pieces[2].status = LegStatus::Absent),
+            "evidence 2 says absent; a leg of this message is held",
+        ),
     ] {
         refused(&world.commit(id, pieces), error);
     }

@@ -22,7 +22,7 @@ fn messages() {
     let mut world = World::new();
     let (opener, id) = (world.opener.clone(), world.open(&paper()));
     let held = evidence(&paper(), &[LegStatus::Held; 3]);
-    let settled = evidence(&paper(), &[LegStatus::Released, LegStatus::Absent, LegStatus::Escaped]);
+    let settled = evidence(&paper(), &[LegStatus::Escaped, LegStatus::Absent, LegStatus::Released]);
     let (prepared, ended) = (world.prepared(id, &held), world.settled(id, Decision::Abort, &settled));
     let next = Attestors::new(2, 1, 1, 9).set;
     let rotated = world.attestors.rotate_to(&world.domain, &next);
@@ -149,7 +149,7 @@ fn queries() {
     let rolled_back = world.open(&paper());
     world.advance(HOUR);
     world.rollback(&stranger, rolled_back, RollbackReason::DeadlinePassed {}).unwrap();
-    let ends = [LegStatus::Released, LegStatus::Absent, LegStatus::Escaped];
+    let ends = [LegStatus::Escaped, LegStatus::Absent, LegStatus::Released];
     world.record(rolled_back, Decision::Abort, evidence(&paper(), &ends)).unwrap();
     let open = world.open(&paper());
     let (commit, abort) = (

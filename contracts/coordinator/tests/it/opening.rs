@@ -1,8 +1,6 @@
 //! `open`: what an execution may be, and that the same again is the same one.
 
-use aes_coordinator::msg::{
-    ExecuteMsg, ExecutionsResponse, InstantiateMsg, LegResult, QueryMsg, Settings, State,
-};
+use aes_coordinator::msg::{ExecuteMsg, ExecutionsResponse, InstantiateMsg, LegResult, QueryMsg, Settings, State};
 use aes_protocol::{Conservation, Execution, Function, Hash32, Leg};
 use cosmwasm_std::Uint128;
 
@@ -71,7 +69,10 @@ fn bad_legs_are_refused() {
         (edited(|leg| leg.from = vec![1; 32].into()), "leg 0: from: an account on eip155:80002 is 20 bytes"),
         (edited(|leg| leg.to = vec![1; 20].into()), "leg 0: lock has no 'to' account"),
         (edited(|leg| leg.chain = "eip155:1".parse().unwrap()), "leg 0: chain eip155:1 is not of this deployment"),
-        (edited(|leg| leg.escrow = vec![1; 20].into()), "leg 0: escrow 0x0101010101010101010101010101010101010101 is not the one of eip155:80002; it is 0xe2e2"),
+        (
+            edited(|leg| leg.escrow = vec![1; 20].into()),
+            "leg 0: escrow 0x0101010101010101010101010101010101010101 is not the one of eip155:80002; it is 0xe2e2",
+        ),
     ] {
         let msg = world.open_msg(&legs);
         refused(&world.send(&world.opener.clone(), &msg), error);

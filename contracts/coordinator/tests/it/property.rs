@@ -38,9 +38,7 @@ fn model(state: State, step: Step, expired: bool) -> Option<State> {
 
 fn step() -> impl Strategy<Value = Step> {
     use Step::*;
-    prop::sample::select(vec![
-        Open, Commit, Cancel, ExpireByStranger, RecordCommit, RecordAbort, Pause, Unpause, Wait,
-    ])
+    prop::sample::select(vec![Open, Commit, Cancel, ExpireByStranger, RecordCommit, RecordAbort, Pause, Unpause, Wait])
 }
 
 proptest! {

@@ -15,13 +15,13 @@ fn a_committed_execution_ends_finalized() {
     let id = world.open(&paper());
     world.commit_held(id, &paper()).unwrap();
     world.advance(60);
-    let pieces = evidence(&paper(), &[LegStatus::Finalized, LegStatus::Escaped, LegStatus::Finalized]);
+    let pieces = evidence(&paper(), &[LegStatus::Escaped, LegStatus::Finalized, LegStatus::Finalized]);
     assert!(!repeated(&world.record(id, Decision::Commit, pieces.clone())));
     let ended = world.execution(id);
     assert_eq!((ended.state, ended.settled_at), (State::Finalized, Some(world.now())));
     assert_eq!(ended.settled_root, aes_protocol::evidence_root(&pieces));
     assert_eq!(ended.legs.iter().filter_map(|leg| leg.settled.clone()).collect::<Vec<_>>(), pieces);
-    assert_eq!(results(&world, id), [LegResult::Finalized, LegResult::Escaped, LegResult::Finalized]);
+    assert_eq!(results(&world, id), [LegResult::Escaped, LegResult::Finalized, LegResult::Finalized]);
 
     // a second record changes nothing, whatever it brings; nor does a late commit; and there is no way back
     let opener = world.opener.clone();
@@ -37,10 +37,10 @@ fn an_aborted_execution_ends_rolled_back() {
     let opener = world.opener.clone();
     let id = world.open(&paper());
     world.rollback(&opener, id, cancelled()).unwrap();
-    let pieces = evidence(&paper(), &[LegStatus::Released, LegStatus::Escaped, LegStatus::Absent]);
+    let pieces = evidence(&paper(), &[LegStatus::Escaped, LegStatus::Released, LegStatus::Absent]);
     assert!(!repeated(&world.record(id, Decision::Abort, pieces.clone())));
     assert_eq!(world.state(id), State::RolledBack);
-    assert_eq!(results(&world, id), [LegResult::Reverted, LegResult::Escaped, LegResult::NotPrepared]);
+    assert_eq!(results(&world, id), [LegResult::Escaped, LegResult::Reverted, LegResult::NotPrepared]);
     assert!(repeated(&world.record(id, Decision::Abort, pieces)));
     assert!(repeated(&world.rollback(&opener, id, cancelled())));
     refused(&world.commit_held(id, &paper()), "is rolled_back: commit needs it open");
@@ -59,6 +59,8 @@ fn what_did_not_end_as_decided_is_refused() {
         let outcome = world.record(id, Decision::Commit, all(status));
         refused(&outcome, "a leg of this message is finalized or escaped");
     }
+    let outcome = world.record(id, Decision::Commit, all(LegStatus::Escaped));
+    refused(&outcome, "evidence 1 says escaped; only a depositor escapes, and 'unlock' has none");
     let two = evidence(&paper()[..2], &[LegStatus::Finalized; 2]);
     refused(&world.record(id, Decision::Commit, two), "2 pieces of evidence for 3 legs");
     // signed for the other decision

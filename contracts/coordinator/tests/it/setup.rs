@@ -1,13 +1,17 @@
 //! How a coordinator is set up and run: instantiate, migrate, chains, settings, the admin and the pause.
 
-use aes_coordinator::msg::{ChainsResponse, ConfigResponse, ExecuteMsg, InstantiateMsg, MigrateMsg, QueryMsg, Settings};
+use aes_coordinator::msg::{
+    ChainsResponse, ConfigResponse, ExecuteMsg, InstantiateMsg, MigrateMsg, QueryMsg, Settings,
+};
 use aes_protocol::{AttestorSet, Decision, Function, LegStatus};
 use cosmwasm_std::coins;
 use cosmwasm_std::testing::{mock_dependencies, mock_env};
 use cw_multi_test::Executor;
 
 use crate::support::keys::Attestors;
-use crate::support::{cancelled, escrow, evidence, leg, paper, refused, repeated, text, World, ETHEREUM, HOME, POLYGON, SETTINGS};
+use crate::support::{
+    cancelled, escrow, evidence, leg, paper, refused, repeated, text, World, ETHEREUM, HOME, POLYGON, SETTINGS,
+};
 
 fn config(world: &World) -> ConfigResponse {
     world.ask(&QueryMsg::Config {})
@@ -62,7 +66,9 @@ fn the_first_set_may_have_any_id() {
 fn no_message_takes_funds() {
     let mut world = World::bare();
     let stranger = world.stranger.clone();
-    world.app.init_modules(|router, _, storage| router.bank.init_balance(storage, &stranger, coins(5, "aalz")).unwrap());
+    world
+        .app
+        .init_modules(|router, _, storage| router.bank.init_balance(storage, &stranger, coins(5, "aalz")).unwrap());
     let outcome = world.app.execute_contract(
         world.stranger.clone(),
         world.coordinator.clone(),
@@ -87,10 +93,7 @@ fn it_migrates_to_the_same_or_a_newer_version_of_itself_only() {
     let newer = migrate_from("aes-coordinator", "99.0.0").unwrap_err();
     assert!(newer.starts_with("Cannot migrate from newer version (99.0.0) to older"), "{newer}");
     let other = migrate_from("aes-escrow", "0.0.1").unwrap_err();
-    assert_eq!(
-        other,
-        "Cannot migrate from aes-escrow to aes-coordinator; migrate to code of the same name, not older"
-    );
+    assert_eq!(other, "Cannot migrate from aes-escrow to aes-coordinator; migrate to code of the same name, not older");
 }
 
 #[test]

@@ -66,7 +66,10 @@ fn a_rotation_lets_the_old_set_finish_and_then_expires_it() {
     assert!(repeated(&rotate(&mut world, &new.set, certificate)));
     // the last deadline it could have served, and the grace
     let expires_at = world.now() + DAY + 2 * DAY;
-    assert_eq!(set(&world, Some(1)), SetResponse { set: old.set.clone(), current: false, expires_at: Some(expires_at) });
+    assert_eq!(
+        set(&world, Some(1)),
+        SetResponse { set: old.set.clone(), current: false, expires_at: Some(expires_at) }
+    );
     assert_eq!(set(&world, None), SetResponse { set: new.set.clone(), current: true, expires_at: None });
 
     world.commit(first, held()).unwrap();
@@ -78,7 +81,10 @@ fn a_rotation_lets_the_old_set_finish_and_then_expires_it() {
     world.attestors = old;
     world.record(first, Decision::Commit, finalized.clone()).unwrap();
     world.advance(1);
-    let error = format!("attestor set 1 expired at {expires_at}, now is {}; get a certificate of the current set 2", world.now());
+    let error = format!(
+        "attestor set 1 expired at {expires_at}, now is {}; get a certificate of the current set 2",
+        world.now()
+    );
     refused(&world.record(second, Decision::Commit, finalized), &error);
 }
 
@@ -185,7 +191,9 @@ fn what_is_no_equivocation_is_refused() {
     }
     assert!(!equivocated(&world));
 
-    // signatures of an expired set settle nothing any more: nothing to stop for
+    // what was proved stays proved; but signatures of an expired set settle nothing any more: nothing to stop for
+    report(&mut world, &one, Hash32([6; 32])).unwrap();
     world.advance(3 * DAY + HOUR);
+    assert!(repeated(&report(&mut world, &one, Hash32([6; 32]))));
     refused(&report(&mut world, &one, id), "attestor set 1 expired at");
 }

@@ -205,7 +205,7 @@ async fn settlements_fit_the_gas_they_are_given() {
             let rich = User::of("CW20", escrow, vec![net.node.rpc_url.clone()]).await;
             let transfer = serde_json::json!({ "transfer": { "recipient": crate::net::address("GAS"), "amount": ALZ.to_string() } });
             let tx = rich.client.execute(&net.cw20, &transfer, &[]).await;
-            user.included(tx).await;
+            rich.included(tx).await;
         }
         for (executions, decision) in [(1, Decision::Commit), (16, Decision::Commit), (16, Decision::Abort)] {
             let deadline = user.now().await + 600;

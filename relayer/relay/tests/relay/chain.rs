@@ -96,8 +96,11 @@ impl MemoryChain {
     fn apply(&self, facts: &mut Facts, message: &EscrowMessage, height: u64) -> Result<(), String> {
         match message {
             EscrowMessage::PrepareReserve { execution_id, deadline, leg, manifest_root, path, certificate } => {
-                let statement =
-                    Statement::Opened { execution_id: *execution_id, manifest_root: *manifest_root, deadline: *deadline };
+                let statement = Statement::Opened {
+                    execution_id: *execution_id,
+                    manifest_root: *manifest_root,
+                    deadline: *deadline,
+                };
                 self.common.verify(statement, certificate)?;
                 if !verify_path(&leg.hash(), path, manifest_root) {
                     return Err("the leg is not in the manifest".into());
@@ -125,7 +128,8 @@ impl MemoryChain {
         if self.common.now() >= deadline {
             return Err("the deadline has passed".into());
         }
-        let record = facts.holds.entry((id, leg.hash())).or_insert(Record { deadline, held: Some(height), settled: None });
+        let record =
+            facts.holds.entry((id, leg.hash())).or_insert(Record { deadline, held: Some(height), settled: None });
         if record.settled.is_some() {
             return Err("settled already".into());
         }
@@ -142,7 +146,9 @@ impl MemoryChain {
             std::collections::btree_map::Entry::Vacant(_) if decision == Decision::Commit => {
                 return Err("nothing held".into())
             }
-            std::collections::btree_map::Entry::Vacant(entry) => entry.insert(Record { deadline: 0, held: None, settled: None }),
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                entry.insert(Record { deadline: 0, held: None, settled: None })
+            }
         };
         match record.settled {
             None => record.settled = Some((height, status)),
@@ -228,7 +234,8 @@ impl Chain for MemoryChain {
         let Some(record) = facts.holds.get(&(*execution_id, leg.hash())) else { return Ok(None) };
         let settled = record.settled.filter(|(height, _)| *height <= head);
         let held = record.held.filter(|height| *height <= head);
-        let hold = |status| Hold { status, deadline: record.deadline, held_at: held, settled_at: settled.map(|(at, _)| at) };
+        let hold =
+            |status| Hold { status, deadline: record.deadline, held_at: held, settled_at: settled.map(|(at, _)| at) };
         Ok(settled.map(|(_, status)| hold(status)).or(held.map(|_| hold(HoldStatus::Held))))
     }
     async fn evidence(&self, execution_id: &Hash32, leg: &Leg, deadline: u64) -> Result<Option<Evidence>, ChainError> {
@@ -243,7 +250,9 @@ impl Chain for MemoryChain {
                 _ => return Ok(None),
             },
             None => match facts.blocks.iter().position(|time| *time >= deadline) {
-                Some(height) if height as u64 <= self.at(&facts, Depth::Final) => (LegStatus::Absent, height as u64, false),
+                Some(height) if height as u64 <= self.at(&facts, Depth::Final) => {
+                    (LegStatus::Absent, height as u64, false)
+                }
                 _ => return Ok(None),
             },
         };

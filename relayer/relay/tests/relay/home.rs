@@ -118,7 +118,8 @@ impl Coordinator {
             ExecuteMsg::Commit { execution_id, evidence, certificate } => {
                 let record = facts.records.get_mut(execution_id).ok_or("unknown")?;
                 let root = self.check(record, evidence, &[LegStatus::Held])?;
-                self.common.verify(Statement::Prepared { execution_id: *execution_id, evidence_root: root }, certificate)?;
+                self.common
+                    .verify(Statement::Prepared { execution_id: *execution_id, evidence_root: root }, certificate)?;
                 match record.state {
                     State::Open if now < record.deadline => record.state = State::Committed,
                     State::Committed | State::Finalized => return Ok(()),
@@ -140,7 +141,9 @@ impl Coordinator {
                 let record = facts.records.get_mut(execution_id).ok_or("unknown")?;
                 let (ends, end): (&[LegStatus], _) = match record.state {
                     State::Open => return Err("not decided".into()),
-                    State::Committed | State::Finalized => (&[LegStatus::Finalized, LegStatus::Escaped], State::Finalized),
+                    State::Committed | State::Finalized => {
+                        (&[LegStatus::Finalized, LegStatus::Escaped], State::Finalized)
+                    }
                     State::Aborted | State::RolledBack => {
                         (&[LegStatus::Released, LegStatus::Absent, LegStatus::Escaped], State::RolledBack)
                     }

@@ -46,7 +46,6 @@ async fn all_legs_held_confirms_on_every_chain() {
         assert!(timing.attested_at <= timing.handed_over_at);
     }
     assert_eq!(store.executions().unwrap()[0].state, "finalized");
-    assert!(store.unfinished().unwrap().is_empty() || store.unfinished().unwrap().iter().all(|row| row.tx.is_some()));
     let kinds: Vec<String> = store.outbox(&id).unwrap().into_iter().map(|row| row.kind).collect();
     assert_eq!(kinds.iter().filter(|kind| *kind == "settle").count(), 3, "{kinds:?}");
 }
@@ -137,7 +136,12 @@ async fn an_unreachable_chain_stops_nothing_else_and_is_settled_when_it_is_back(
     let sick = world.coordinator.open(&account(1), Some(&account(2)), &both, DEADLINE);
     world.chain(ETHEREUM).down.store(true, SeqCst);
     world.deposit(sick);
-    let fine = world.coordinator.open(&account(1), None, &legs(&[(POLYGON, Function::Lock), (ALLIANZA, Function::Unlock)]), DEADLINE);
+    let fine = world.coordinator.open(
+        &account(1),
+        None,
+        &legs(&[(POLYGON, Function::Lock), (ALLIANZA, Function::Unlock)]),
+        DEADLINE,
+    );
     world.deposit(fine);
     world.until_state(fine, State::Finalized).await;
     assert_eq!(world.coordinator.record(sick).state, State::Open);

@@ -3,9 +3,7 @@
 pub mod keys;
 
 use aes_coordinator::contract;
-use aes_coordinator::msg::{
-    ExecuteMsg, ExecutionResponse, InstantiateMsg, QueryMsg, RollbackReason, Settings, State,
-};
+use aes_coordinator::msg::{ExecuteMsg, ExecutionResponse, InstantiateMsg, QueryMsg, RollbackReason, Settings, State};
 use aes_protocol::{
     evidence_root, Bytes, Certificate, Conservation, Decision, Domain, Evidence, Function, Hash32, Leg, LegStatus,
     Statement,
