@@ -85,10 +85,10 @@ contract AesEscrow is IAesEscrow, Controls, AttestorSets {
     // ---- holds begin
 
     /// @inheritdoc IAesEscrow
-    function prepare(bytes32 executionId, uint64 deadline, Leg calldata leg) external {
+    function prepare(bytes32 executionId, uint64 deadline, Leg memory leg) external {
         require(msg.sender == leg.from, NotTheDepositor(msg.sender, leg.from));
         require(leg.fn_.isAccountSourced(), WrongSource(leg.fn_));
-        if (open(executionId, deadline, leg, legHash(leg))) {
+        if (open(executionId, deadline, leg, hashOf(leg))) {
             TOKEN.safeTransferFrom(leg.from, address(this), leg.amount);
         }
     }
@@ -102,7 +102,7 @@ contract AesEscrow is IAesEscrow, Controls, AttestorSets {
         PermitData calldata permit
     ) external {
         require(leg.fn_.isAccountSourced(), WrongSource(leg.fn_));
-        bytes32 hash = legHash(leg);
+        bytes32 hash = hashOf(leg);
         if (!open(executionId, deadline, leg, hash)) return;
 
         bytes32 digest = MessageHashUtils.toTypedDataHash(
@@ -133,7 +133,7 @@ contract AesEscrow is IAesEscrow, Controls, AttestorSets {
         Certificate calldata opened
     ) external {
         require(!leg.fn_.isAccountSourced(), WrongSource(leg.fn_));
-        bytes32 hash = legHash(leg);
+        bytes32 hash = hashOf(leg);
         if (!open(executionId, deadline, leg, hash)) return;
 
         verify(opened, Certificates.opened(executionId, manifestRoot, deadline, opened.attestorSet));
@@ -169,7 +169,7 @@ contract AesEscrow is IAesEscrow, Controls, AttestorSets {
     function escape(bytes32 executionId, Leg calldata leg) external {
         require(msg.sender == leg.from, NotTheDepositor(msg.sender, leg.from));
         require(leg.fn_.isAccountSourced(), WrongSource(leg.fn_));
-        bytes32 hash = legHash(leg);
+        bytes32 hash = hashOf(leg);
         Hold hold = _holds[executionId][hash];
         Status status = hold.status();
         if (status == Status.Escaped) {
@@ -208,8 +208,8 @@ contract AesEscrow is IAesEscrow, Controls, AttestorSets {
     }
 
     /// @inheritdoc IAesEscrow
-    function legHash(Leg calldata leg) public view returns (bytes32) {
-        return leg.hash(CHAIN_HASH, ESCROW_HASH);
+    function legHash(Leg calldata leg) external view returns (bytes32) {
+        return hashOf(leg);
     }
 
     /// @inheritdoc IAesEscrow
@@ -240,7 +240,7 @@ contract AesEscrow is IAesEscrow, Controls, AttestorSets {
     // ---- inside
 
     /// @dev Writes the hold down, before anything moves. False where the very same hold is there already.
-    function open(bytes32 executionId, uint64 deadline, Leg calldata leg, bytes32 hash)
+    function open(bytes32 executionId, uint64 deadline, Leg memory leg, bytes32 hash)
         private
         returns (bool)
     {
@@ -276,19 +276,26 @@ contract AesEscrow is IAesEscrow, Controls, AttestorSets {
         require(settlements.length > 0, EmptyBatch());
         bytes32 root = rootOf(settlements[0], decision);
         verify(decided, Certificates.decided(root, decided.attestorSet));
-        uint256 legs;
+        uint256 count;
         for (uint256 i; i < settlements.length; ++i) {
             Settlement calldata settlement = settlements[i];
+            bytes32 executionId = settlement.executionId;
             if (i > 0) {
                 bytes32 other = rootOf(settlement, decision);
-                require(other == root, OtherDecisionsRoot(settlement.executionId, other, root));
+                require(other == root, OtherDecisionsRoot(executionId, other, root));
             }
-            legs += settlement.legs.length;
-            require(legs <= MAX_BATCH, BatchTooLarge(legs, MAX_BATCH));
-            for (uint256 j; j < settlement.legs.length; ++j) {
-                settle(settlement.executionId, settlement.legs[j], outcome);
+            Leg[] calldata legs = settlement.legs;
+            count += legs.length;
+            require(count <= MAX_BATCH, BatchTooLarge(count, MAX_BATCH));
+            mapping(bytes32 => Hold) storage holds = _holds[executionId];
+            for (uint256 j; j < legs.length; ++j) {
+                settle(holds, executionId, legs[j], outcome);
             }
         }
+    }
+
+    function hashOf(Leg memory leg) private view returns (bytes32) {
+        return leg.hash(CHAIN_HASH, ESCROW_HASH);
     }
 
     function rootOf(Settlement calldata settlement, uint8 decision) private pure returns (bytes32) {
@@ -298,9 +305,13 @@ contract AesEscrow is IAesEscrow, Controls, AttestorSets {
     }
 
     /// @dev One leg. What the token refuses stays Held and is told, so the rest of the batch goes through.
-    function settle(bytes32 executionId, Leg calldata leg, Status outcome) private {
-        bytes32 hash = legHash(leg);
-        mapping(bytes32 => Hold) storage holds = _holds[executionId];
+    function settle(
+        mapping(bytes32 => Hold) storage holds,
+        bytes32 executionId,
+        Leg memory leg,
+        Status outcome
+    ) private {
+        bytes32 hash = hashOf(leg);
         Hold hold = holds[hash];
         Status status = hold.status();
         if (status == Status.Held) {
@@ -328,13 +339,13 @@ contract AesEscrow is IAesEscrow, Controls, AttestorSets {
         }
     }
 
-    function give(Leg calldata leg) private returns (bool ok, bytes memory reason) {
+    function give(Leg memory leg) private returns (bool ok, bytes memory reason) {
         if (leg.fn_ == Function.Lock) return addToVault(leg.amount);
         if (leg.fn_ == Function.Burn) return burn(leg.amount);
         return transfer(leg.to, leg.amount);
     }
 
-    function giveBack(Leg calldata leg) private returns (bool ok, bytes memory reason) {
+    function giveBack(Leg memory leg) private returns (bool ok, bytes memory reason) {
         if (leg.fn_ == Function.Unlock) return addToVault(leg.amount);
         if (leg.fn_ == Function.Mint) return burn(leg.amount);
         return transfer(leg.from, leg.amount);
@@ -350,18 +361,27 @@ contract AesEscrow is IAesEscrow, Controls, AttestorSets {
         if (ok) issued -= signed(amount);
     }
 
-    /// @dev A token that answers `false` refuses just as one that reverts.
-    function transfer(address to, uint128 amount) private returns (bool ok, bytes memory answer) {
-        (ok, answer) = callToken(abi.encodeCall(IERC20.transfer, (to, amount)));
-        ok = ok && (answer.length == 0 || (answer.length >= 32 && uint256(bytes32(answer)) == 1));
+    function transfer(address to, uint128 amount) private returns (bool ok, bytes memory reason) {
+        return callToken(abi.encodeCall(IERC20.transfer, (to, amount)));
     }
 
-    /// @dev A failure counts as the token's only when it had all the gas it may need; else a relayer that sends
-    /// too little could make a payable leg look unpayable.
-    function callToken(bytes memory data) private returns (bool ok, bytes memory answer) {
+    /// @dev A token that answers `false` refuses just as one that reverts. A failure counts as the token's only when
+    /// it had all the gas it may need; else a relayer that sends too little could make a payable leg look unpayable.
+    function callToken(bytes memory data) private returns (bool ok, bytes memory reason) {
+        address target = address(TOKEN);
         uint256 left = gasleft();
-        (ok, answer) = address(TOKEN).call{gas: TOKEN_CALL_GAS}(data);
-        require(ok || left >= GAS_FOR_TOKEN_CALL, TooLittleGas(left, GAS_FOR_TOKEN_CALL));
+        assembly ("memory-safe") {
+            ok := call(TOKEN_CALL_GAS, target, 0, add(data, 0x20), mload(data), 0, 0x20)
+            ok := and(ok, or(iszero(returndatasize()), and(gt(returndatasize(), 0x1f), eq(mload(0), 1))))
+        }
+        if (ok) return (true, "");
+        require(left >= GAS_FOR_TOKEN_CALL, TooLittleGas(left, GAS_FOR_TOKEN_CALL));
+        assembly ("memory-safe") {
+            reason := mload(0x40)
+            mstore(reason, returndatasize())
+            returndatacopy(add(reason, 0x20), 0, returndatasize())
+            mstore(0x40, and(add(add(reason, 0x3f), returndatasize()), not(0x1f)))
+        }
     }
 
     /// @dev The bucket fills by the old rate until the moment the new one begins.

@@ -18,8 +18,8 @@ type Hold is uint256;
 using Holds for Hold global;
 
 library Holds {
-    function begin(uint64 deadline) internal view returns (Hold) {
-        return Hold.wrap(uint256(Status.Held) | uint256(deadline) << 8 | uint256(uint64(block.number)) << 72);
+    function begin(uint64 until) internal view returns (Hold) {
+        return Hold.wrap(uint256(Status.Held) | uint256(until) << 8 | uint256(uint64(block.number)) << 72);
     }
 
     /// @dev The hold with its end written into it; of no hold at all, a tombstone.

@@ -26,7 +26,7 @@ library Legs {
     );
 
     /// @dev What all legs of one escrow share comes in hashed: `chainHash` of the CAIP-2 name, `escrowHash` of the address.
-    function hash(Leg calldata leg, bytes32 chainHash, bytes32 escrowHash) internal pure returns (bytes32) {
+    function hash(Leg memory leg, bytes32 chainHash, bytes32 escrowHash) internal pure returns (bytes32) {
         return keccak256(
             abi.encode(
                 LEG_TYPEHASH,
@@ -61,7 +61,7 @@ library Legs {
     }
 
     /// @notice Whether `from` and `to` are there exactly where the function has them.
-    function hasRightAccounts(Leg calldata leg) internal pure returns (bool) {
+    function hasRightAccounts(Leg memory leg) internal pure returns (bool) {
         return (leg.from != address(0)) == isAccountSourced(leg.fn_)
             && (leg.to != address(0)) == hasRecipient(leg.fn_);
     }

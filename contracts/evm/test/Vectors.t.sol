@@ -172,11 +172,7 @@ contract VectorsTest {
             uint128(vm.parseJsonUint(json, string.concat(key, ".amount")))
         );
         bytes32 chainHash = keccak256(bytes(vm.parseJsonString(json, string.concat(key, ".chain"))));
-        return (true, this.hashOf(leg, chainHash, keccak256(escrow)));
-    }
-
-    function hashOf(Leg calldata leg, bytes32 chainHash, bytes32 escrowHash) external pure returns (bytes32) {
-        return Legs.hash(leg, chainHash, escrowHash);
+        return (true, Legs.hash(leg, chainHash, keccak256(escrow)));
     }
 
     /// An empty account reads as "0x", which the cheatcode takes for text.

@@ -103,14 +103,14 @@ impl World {
     /// What the world does by itself: depositors, finality, time, chains that come and go.
     fn events(self) -> Vec<Self> {
         let mut next = vec![Self { late: true, ..self }];
-        for index in 0..3 {
+        for (index, function) in FUNCTIONS.into_iter().enumerate() {
             let with = |change: &dyn Fn(&mut ChainLeg)| {
                 let mut world = self;
                 change(&mut world.legs[index]);
                 world
             };
             let leg = self.legs[index];
-            if FUNCTIONS[index].is_account_sourced() && leg.soft == Hold::None && !self.late {
+            if function.is_account_sourced() && leg.soft == Hold::None && !self.late {
                 next.push(with(&|leg| leg.soft = Hold::Held));
             }
             next.push(with(&|leg| leg.last = leg.soft));

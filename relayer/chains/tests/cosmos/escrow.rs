@@ -219,7 +219,10 @@ async fn settlements_fit_the_gas_they_are_given() {
                 batch.push((id, vec![leg]));
             }
             user.included(last.unwrap()).await;
-            let tx = user.chain.submit(&settle(&user, decision, &batch)).await;
+            let message = settle(&user, decision, &batch);
+            let start = std::time::Instant::now();
+            let tx = user.chain.submit(&message).await;
+            println!("{decision:?} of {executions}: handed over in {:?}", start.elapsed());
             user.included(tx.clone()).await;
             fits_its_gas(&format!("{decision:?} of {executions}"), &tx.unwrap()).await;
             let failed = batch.iter().map(|(id, legs)| user.chain.hold(id, &legs[0], Depth::Soft));
