@@ -240,16 +240,16 @@ contract AesEscrow is IAesEscrow, Controls, AttestorSets {
     // ---- inside
 
     /// @dev Writes the hold down, before anything moves. False where the very same hold is there already.
-    function open(bytes32 executionId, uint64 deadline, Leg memory leg, bytes32 hash)
-        private
-        returns (bool)
-    {
+    function open(bytes32 executionId, uint64 deadline, Leg memory leg, bytes32 hash) private returns (bool) {
         mapping(bytes32 => Hold) storage holds = _holds[executionId];
         Hold hold = holds[hash];
         if (Hold.unwrap(hold) != 0) {
             Status status = hold.status();
             require(status == Status.Held, HoldSettled(executionId, hash, status));
-            require(hold.deadline() == deadline, HoldHasOtherDeadline(executionId, hash, hold.deadline(), deadline));
+            require(
+                hold.deadline() == deadline,
+                HoldHasOtherDeadline(executionId, hash, hold.deadline(), deadline)
+            );
             emit Repeated(executionId, hash, status);
             return false;
         }
@@ -257,7 +257,9 @@ contract AesEscrow is IAesEscrow, Controls, AttestorSets {
         (uint128 maxLeg, bool isPaused) = (_maxLeg, _paused);
         require(!isPaused, EscrowPaused());
         require(deadline > block.timestamp, DeadlinePassed(deadline, block.timestamp));
-        require(deadline <= block.timestamp + maxHorizon, DeadlineTooFar(deadline, block.timestamp + maxHorizon));
+        require(
+            deadline <= block.timestamp + maxHorizon, DeadlineTooFar(deadline, block.timestamp + maxHorizon)
+        );
         require(amount > 0, ZeroAmount());
         require(amount <= maxLeg, LegTooLarge(amount, maxLeg));
         require(leg.hasRightAccounts(), WrongAccounts(leg.fn_, leg.from, leg.to));
@@ -342,13 +344,13 @@ contract AesEscrow is IAesEscrow, Controls, AttestorSets {
     function give(Leg memory leg) private returns (bool ok, bytes memory reason) {
         if (leg.fn_ == Function.Lock) return addToVault(leg.amount);
         if (leg.fn_ == Function.Burn) return burn(leg.amount);
-        return transfer(leg.to, leg.amount);
+        return callToken(IERC20.transfer.selector, leg.to, leg.amount);
     }
 
     function giveBack(Leg memory leg) private returns (bool ok, bytes memory reason) {
         if (leg.fn_ == Function.Unlock) return addToVault(leg.amount);
         if (leg.fn_ == Function.Mint) return burn(leg.amount);
-        return transfer(leg.from, leg.amount);
+        return callToken(IERC20.transfer.selector, leg.from, leg.amount);
     }
 
     function addToVault(uint128 amount) private returns (bool, bytes memory) {
@@ -357,21 +359,24 @@ contract AesEscrow is IAesEscrow, Controls, AttestorSets {
     }
 
     function burn(uint128 amount) private returns (bool ok, bytes memory reason) {
-        (ok, reason) = callToken(abi.encodeCall(IERC7802.crosschainBurn, (address(this), amount)));
+        (ok, reason) = callToken(IERC7802.crosschainBurn.selector, address(this), amount);
         if (ok) issued -= signed(amount);
-    }
-
-    function transfer(address to, uint128 amount) private returns (bool ok, bytes memory reason) {
-        return callToken(abi.encodeCall(IERC20.transfer, (to, amount)));
     }
 
     /// @dev A token that answers `false` refuses just as one that reverts. A failure counts as the token's only when
     /// it had all the gas it may need; else a relayer that sends too little could make a payable leg look unpayable.
-    function callToken(bytes memory data) private returns (bool ok, bytes memory reason) {
+    function callToken(bytes4 selector, address account, uint128 amount)
+        private
+        returns (bool ok, bytes memory reason)
+    {
         address target = address(TOKEN);
         uint256 left = gasleft();
         assembly ("memory-safe") {
-            ok := call(TOKEN_CALL_GAS, target, 0, add(data, 0x20), mload(data), 0, 0x20)
+            let data := mload(0x40)
+            mstore(data, selector)
+            mstore(add(data, 0x04), account)
+            mstore(add(data, 0x24), amount)
+            ok := call(TOKEN_CALL_GAS, target, 0, data, 0x44, 0, 0x20)
             ok := and(ok, or(iszero(returndatasize()), and(gt(returndatasize(), 0x1f), eq(mload(0), 1))))
         }
         if (ok) return (true, "");

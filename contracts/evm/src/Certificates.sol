@@ -2,7 +2,6 @@
 // Attestor sets and the certificates they sign (protocol, section 6): hashing, storing, verifying.
 pragma solidity 0.8.37;
 
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 
 /// @notice `bitcoinKey` is an x-only key of its own, zero where the deployment has no Bitcoin.
@@ -57,6 +56,8 @@ library Certificates {
     uint256 internal constant MAX_ATTESTORS = 32;
     uint256 private constant SIGNATURE_BYTES = 65;
     uint256 private constant SIGNER_BYTES = 20;
+    /// @dev Half of secp256k1's order: a higher s is the same signature over again.
+    uint256 private constant HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
 
     bytes32 private constant DOMAIN_TYPEHASH =
         keccak256("EIP712Domain(string name,string version,bytes32 salt)");
@@ -204,22 +205,26 @@ library Certificates {
         }
     }
 
+    /// @dev The signer of the signature at `position`. As ECDSA.tryRecover, without copying what is calldata already.
     function recover(bytes32 digest, bytes calldata signatures, uint256 position)
         private
-        pure
-        returns (address)
+        view
+        returns (address signer)
     {
-        bytes32 r;
-        bytes32 s;
-        uint8 v;
+        bool wellFormed;
         assembly ("memory-safe") {
-            let at := add(signatures.offset, mul(65, position))
-            r := calldataload(at)
-            s := calldataload(add(at, 0x20))
-            v := byte(0, calldataload(add(at, 0x40)))
+            let signature := add(signatures.offset, mul(position, SIGNATURE_BYTES))
+            let s := calldataload(add(signature, 0x20))
+            let input := mload(0x40)
+            mstore(input, digest)
+            mstore(add(input, 0x20), byte(0, calldataload(add(signature, 0x40))))
+            mstore(add(input, 0x40), calldataload(signature))
+            mstore(add(input, 0x60), s)
+            mstore(0, 0)
+            // ecrecover answers nothing for a v that is not 27 or 28, and for what is no point.
+            wellFormed := and(staticcall(gas(), 1, input, 0x80, 0, 0x20), iszero(gt(s, HALF_ORDER)))
+            signer := mload(0)
         }
-        (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecover(digest, v, r, s);
-        require(failure == ECDSA.RecoverError.NoError, MalformedSignature(position));
-        return signer;
+        require(wellFormed && signer != address(0), MalformedSignature(position));
     }
 }

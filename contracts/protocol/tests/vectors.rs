@@ -1,5 +1,11 @@
 //! Writes and holds `tests/vectors/protocol.json`, the one file that Rust, Solidity and TypeScript are all tested against.
 //! `UPDATE_VECTORS=1 cargo test -p aes-protocol --test vectors` writes it anew.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
 
 use aes_protocol::{
     address_of_public_key, decisions_tree, evidence_root, manifest_tree, Attestor, AttestorSet, Bytes, Certificate,

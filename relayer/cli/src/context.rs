@@ -59,7 +59,9 @@ where
             match outcome().await? {
                 Outcome::Included { height, .. } => return Ok(height),
                 Outcome::Failed { height, cause } => bail!("transaction {} failed in block {height}: {cause}", tx.0),
-                Outcome::Pending | Outcome::Unknown => ticks.changed().await.context("the chain's block watcher stopped")?,
+                Outcome::Pending | Outcome::Unknown => {
+                    ticks.changed().await.context("the chain's block watcher stopped")?
+                }
             }
         }
     };

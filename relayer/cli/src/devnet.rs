@@ -7,8 +7,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aes_config::{AttestConfig, ChainConfig, Config, DeployChain, DeployConfig, KeyRef, Manifest, RelayConfig, SecretKey};
-use aes_devnet::{ALZ_DENOM, GAS_DENOM, Anvil, AnvilOptions, Coin, GenesisAccount, Wasmd, WasmdOptions};
+use aes_config::{
+    AttestConfig, ChainConfig, Config, DeployChain, DeployConfig, KeyRef, Manifest, RelayConfig, SecretKey,
+};
+use aes_devnet::{Anvil, AnvilOptions, Coin, GenesisAccount, Wasmd, WasmdOptions, ALZ_DENOM, GAS_DENOM};
 use aes_protocol::{Attestor, AttestorSet, ChainId, Conservation, Hash32};
 use anyhow::{Context as _, Result};
 use tokio::net::TcpListener;
@@ -100,8 +102,13 @@ impl Devnet {
         let mut devnet =
             Self { wasmd, polygon, ethereum, manifest, keys, stop, parts: Vec::new(), options: options.clone() };
         files.write(USER, Some(USER), |_| Ok(()))?;
-        fund(&Config::load(&config_file(dir, DEPLOYER))?, &devnet.manifest, &devnet.account(USER)?, amount::parse("10000")?)
-            .await?;
+        fund(
+            &Config::load(&config_file(dir, DEPLOYER))?,
+            &devnet.manifest,
+            &devnet.account(USER)?,
+            amount::parse("10000")?,
+        )
+        .await?;
         progress("starting three attestors and a relayer");
         let mut attestors = Vec::new();
         for name in ATTESTORS {

@@ -12,8 +12,10 @@ pub fn find_chain(config: &Config, word: &str) -> Result<ChainId> {
     if let Some((id, _)) = config.chains.iter().find(|(_, chain)| chain.name == word) {
         return Ok(id.clone());
     }
-    let known = || config.chains.iter().map(|(id, chain)| format!("{} ({id})", chain.name)).collect::<Vec<_>>().join(", ");
-    let id: ChainId = word.parse().with_context(|| format!("no chain is called '{word}'; the config has {}", known()))?;
+    let known =
+        || config.chains.iter().map(|(id, chain)| format!("{} ({id})", chain.name)).collect::<Vec<_>>().join(", ");
+    let id: ChainId =
+        word.parse().with_context(|| format!("no chain is called '{word}'; the config has {}", known()))?;
     config.chain(&id).with_context(|| format!("the config has {}", known()))?;
     Ok(id)
 }
@@ -27,7 +29,8 @@ pub fn parse_account(config: &Config, chain: &ChainId, text: &str) -> Result<Byt
     let account = match chain.kind() {
         ChainKind::Cosmos => {
             let prefix = config.chain(chain)?.prefix.as_deref();
-            let prefix = prefix.ok_or_else(|| anyhow!("chains.\"{chain}\".prefix is missing; give the chain's bech32 prefix"))?;
+            let prefix = prefix
+                .ok_or_else(|| anyhow!("chains.\"{chain}\".prefix is missing; give the chain's bech32 prefix"))?;
             account_of(address, prefix)?
         }
         ChainKind::Evm | ChainKind::Bitcoin => address.parse()?,

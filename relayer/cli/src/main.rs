@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aes_cli::commands::{
-    attest, completions, config, demo, deploy, devnet, escape, keys, list, open, prepare, relay, rollback, rotate, status,
+    attest, completions, config, demo, deploy, devnet, escape, keys, list, open, prepare, relay, rollback, rotate,
+    status,
 };
 use aes_cli::context::Context;
 use aes_cli::output::Output;

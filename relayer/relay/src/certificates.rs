@@ -31,7 +31,7 @@ impl Parts {
                     Request::Settled { .. } => "Settled",
                     Request::Rotated { .. } => "Rotated",
                 };
-                eprintln!("CERT {what} {error}");tracing::warn!(execution = %execution_id, "no {what} certificate yet, asking again: {error}");
+                tracing::warn!(execution = %execution_id, "no {what} certificate yet, asking again: {error}");
                 None
             }
         }

@@ -150,9 +150,12 @@ impl CosmosClient {
         self.seconds(answer.header.time)
     }
 
-    pub(super) async fn smart<T: DeserializeOwned>(&self, contract: &str, msg: &impl Serialize) -> Result<T, ChainError> {
-        let request =
-            QuerySmartContractStateRequest { address: contract.into(), query_data: self.json(msg)? };
+    pub(super) async fn smart<T: DeserializeOwned>(
+        &self,
+        contract: &str,
+        msg: &impl Serialize,
+    ) -> Result<T, ChainError> {
+        let request = QuerySmartContractStateRequest { address: contract.into(), query_data: self.json(msg)? };
         let (answer, _): (QuerySmartContractStateResponse, _) =
             self.query("/cosmwasm.wasm.v1.Query/SmartContractState", &request).await?;
         serde_json::from_slice(&answer.data).map_err(|error| self.bad_answer(format!("{contract}: {error}")))
@@ -199,7 +202,8 @@ impl CosmosClient {
         if answer.code.is_err() {
             return Err(self.refused(words(&answer.log)));
         }
-        let decoded = A::decode(answer.value.as_slice()).map_err(|error| self.bad_answer(format!("{path}: {error}")))?;
+        let decoded =
+            A::decode(answer.value.as_slice()).map_err(|error| self.bad_answer(format!("{path}: {error}")))?;
         Ok((decoded, answer.height.value()))
     }
 
@@ -347,7 +351,8 @@ impl CosmosClient {
     }
 
     async fn find(&self, id: &TxId) -> Result<Option<tx::Response>, ChainError> {
-        let hash: tendermint::Hash = id.0.parse().map_err(|_| self.refused(format!("'{}' is no transaction id", id.0)))?;
+        let hash: tendermint::Hash =
+            id.0.parse().map_err(|_| self.refused(format!("'{}' is no transaction id", id.0)))?;
         match self.endpoints.ask(|client| async move { client.tx(hash, false).await }).await? {
             Ok(found) => Ok(Some(found)),
             Err(NodeError(text)) if text.contains("not found") => Ok(None),

@@ -112,6 +112,8 @@ impl CosmosClient {
         let mut attributes = event.flat_map(|event| &event.attributes);
         let attribute = attributes.find(|attribute| attribute.key_str().is_ok_and(|name| name == key));
         let value = attribute.and_then(|attribute| attribute.value_str().ok());
-        value.map(Into::into).ok_or_else(|| self.bad_answer(format!("transaction {} tells no {kind}.{key}", found.hash)))
+        value
+            .map(Into::into)
+            .ok_or_else(|| self.bad_answer(format!("transaction {} tells no {kind}.{key}", found.hash)))
     }
 }

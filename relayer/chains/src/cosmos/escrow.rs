@@ -144,7 +144,9 @@ impl Chain for CosmosChain {
             return Ok(());
         }
         let (escrow, manifest) = (&self.escrow, self.code_hash);
-        Err(self.client.bad_answer(format!("{escrow} runs code {there}, the manifest says {manifest}; is it of this deployment?")))
+        Err(self
+            .client
+            .bad_answer(format!("{escrow} runs code {there}, the manifest says {manifest}; is it of this deployment?")))
     }
 
     async fn head(&self, _: Depth) -> Result<Head, ChainError> {

@@ -30,7 +30,8 @@ pub(super) async fn stored_hold(
     if bytes.is_empty() {
         return Ok(StoredHold { hold: None, height });
     }
-    let hold = serde_json::from_slice(&bytes).map_err(|error| client.bad_answer(format!("hold of {escrow}: {error}")))?;
+    let hold =
+        serde_json::from_slice(&bytes).map_err(|error| client.bad_answer(format!("hold of {escrow}: {error}")))?;
     Ok(StoredHold { hold: Some((hold, bytes)), height })
 }
 
@@ -109,20 +110,23 @@ impl OfLeg<'_> {
     /// the block's own index is that or later; the event says which.
     fn position(&self, status: LegStatus, moment: Moment, results: &block_results::Response) -> Option<usize> {
         let start = usize::try_from(moment.tx_index).ok()?;
+        let (kind, key, told) = match status {
+            LegStatus::Held => ("wasm-aes-prepared", "repeated", "false"),
+            LegStatus::Finalized | LegStatus::Released => ("wasm-aes-settled", "result", "settled"),
+            LegStatus::Absent => ("wasm-aes-settled", "result", "tombstone"),
+            LegStatus::Escaped => ("wasm-aes-escaped", "repeated", "false"),
+        };
+        let (execution_id, leg_hash) = (self.execution_id.to_string(), self.leg_hash.to_string());
+        let ours = |event: &&Event| {
+            event.kind == kind
+                && attribute(event, "_contract_address") == Some(self.escrow)
+                && attribute(event, "execution_id") == Some(&execution_id)
+                && attribute(event, "leg_hash") == Some(&leg_hash)
+        };
+        // a payment that fails is told after `settled`, and takes it back
         let did_it = |events: &[Event]| {
-            let ours = |event: &&Event| {
-                attribute(event, "_contract_address") == Some(self.escrow)
-                    && attribute(event, "execution_id") == Some(&self.execution_id.to_string())
-                    && attribute(event, "leg_hash") == Some(&self.leg_hash.to_string())
-            };
-            events.iter().filter(ours).any(|event| match status {
-                LegStatus::Held => event.kind == "wasm-aes-prepared" && attribute(event, "repeated") == Some("false"),
-                LegStatus::Escaped => event.kind == "wasm-aes-escaped" && attribute(event, "repeated") == Some("false"),
-                LegStatus::Finalized | LegStatus::Released => {
-                    event.kind == "wasm-aes-settled" && attribute(event, "result") == Some("settled")
-                }
-                LegStatus::Absent => event.kind == "wasm-aes-settled" && attribute(event, "result") == Some("tombstone"),
-            }) && !events.iter().filter(ours).any(|event| attribute(event, "result") == Some("failed"))
+            let values = events.iter().filter(ours).filter_map(|event| attribute(event, key));
+            values.filter(|value| [told, "failed"].contains(value)).last() == Some(told)
         };
         let results = results.txs_results.as_deref().unwrap_or_default();
         results.iter().skip(start).position(|result| did_it(&result.events))?.checked_add(start)

@@ -68,7 +68,9 @@ impl Home for CosmosHome {
         match self.client.smart(&self.coordinator, &query).await {
             Ok(execution) => Ok(Some(execution)),
             // the coordinator's own words for one that was never opened; a query has no error codes
-            Err(ChainError::Refused { cause, .. }) if cause.contains(&format!("execution {execution_id} is not known")) => {
+            Err(ChainError::Refused { cause, .. })
+                if cause.contains(&format!("execution {execution_id} is not known")) =>
+            {
                 Ok(None)
             }
             Err(error) => Err(error),

@@ -15,9 +15,13 @@ pub(super) fn words(log: &str) -> String {
             text = words;
         }
     }
-    // cosmwasm-std prints where an error came from below it
+    // cosmwasm-std's own errors say their kind before, and where they came from below
+    if let Some((_, words)) = text.strip_prefix("kind: ").and_then(|rest| rest.split_once(", error: ")) {
+        text = words;
+    }
     let text = text.split_once("\nbacktrace").map_or(text, |(words, _)| words);
-    text.strip_prefix("Error parsing into type ").map_or_else(|| text.trim().into(), |rest| format!("bad message: {rest}"))
+    text.strip_prefix("Error parsing into type ")
+        .map_or_else(|| text.trim().into(), |rest| format!("bad message: {rest}"))
 }
 
 /// `account sequence mismatch, expected 7, got 5: incorrect account sequence`
@@ -37,6 +41,7 @@ mod tests {
             "rpc error: code = Unknown desc = failed to execute message; message index: 0: it is late: execute wasm contract failed [CosmWasm/wasmd@v0.61.14/x/wasm/keeper/keeper.go:432] with gas used: '7': unknown request",
             "failed to execute message; message index: 3: dispatch: submessages: it is late: execute wasm contract failed",
             "it is late: query wasm contract failed",
+            "kind: Other, error: it is late\nbacktrace:\ndisabled: query wasm contract failed: query wasm contract failed",
         ];
         for log in words_of {
             assert_eq!(words(log), "it is late", "{log}");

@@ -68,7 +68,10 @@ async fn a_lock_is_held_proved_given_back_and_a_replay_changes_nothing() {
     let stored = stored(&id, &leg).await;
     assert_eq!(held.event_hash, keccak(&stored), "{}", String::from_utf8_lossy(&stored));
     let block = node_block(held.height).await;
-    assert_eq!(held.block_hash.to_string(), format!("0x{}", block["block_id"]["hash"].as_str().unwrap().to_lowercase()));
+    assert_eq!(
+        held.block_hash.to_string(),
+        format!("0x{}", block["block_id"]["hash"].as_str().unwrap().to_lowercase())
+    );
     assert_eq!(evidence(&user, &id, &leg, deadline + 1).await, None, "held with another deadline");
 
     // the same again: nothing more is taken
@@ -110,11 +113,14 @@ async fn refusals_are_the_contracts_own_words_and_cost_nothing() {
     let late = refused(user.chain.submit(&prepare(now - 1, leg.clone())).await);
     assert!(late.starts_with(&format!("the deadline {} is not after now", now - 1)), "{late}");
     assert!(late.ends_with("open a new execution"), "{late}");
-    let large = refused(user.chain.submit(&prepare(now + 60, Leg { amount: (1_001 * ALZ).into(), ..leg.clone() })).await);
+    let large =
+        refused(user.chain.submit(&prepare(now + 60, Leg { amount: (1_001 * ALZ).into(), ..leg.clone() })).await);
     assert!(large.contains("over the largest leg") && large.ends_with("split it over executions"), "{large}");
     let other = refused(user.chain.submit(&prepare(now + 60, Leg { from: account("COMMIT"), ..leg.clone() })).await);
     assert!(other.contains("the depositor sends this"), "{other}");
-    let poor = refused(user.chain.submit(&prepare(now + 60, Leg { amount: (1_000_000_000 * ALZ).into(), ..leg.clone() })).await);
+    let poor = refused(
+        user.chain.submit(&prepare(now + 60, Leg { amount: (1_000_000_000 * ALZ).into(), ..leg.clone() })).await,
+    );
     assert!(poor.contains("is smaller than"), "{poor}");
     let legs = [user.leg(&net().await.escrow, 0, Function::Mint, ALZ)];
     let mint = refused(user.chain.submit(&reserve(&user, id, now + 60, &legs, 0)).await);
@@ -123,6 +129,12 @@ async fn refusals_are_the_contracts_own_words_and_cost_nothing() {
     assert!(matches!(estimate, ChainError::Refused { .. }), "{estimate}");
     let nowhere = user.client.execute(&crate::net::address("COMMIT"), &serde_json::json!({}), &[]).await;
     assert!(refused(nowhere).contains("no such contract"));
+    let nonsense =
+        user.client.execute(&net().await.escrow.escrow_address, &serde_json::json!({ "nonsense": {} }), &[]).await;
+    let escrow = &net().await.escrow.escrow_address;
+    let nonsense = user.client.execute(escrow, &serde_json::json!({ "nonsense": {} }), &[]).await;
+    let nonsense = refused(nonsense);
+    assert!(nonsense.starts_with("unknown variant `nonsense`, expected one of `prepare`"), "{nonsense}");
     assert_eq!(user.client.gas_account().await.unwrap().balance, gas);
 }
 
@@ -134,7 +146,10 @@ async fn a_leg_never_held_is_absent_from_the_first_block_at_the_deadline() {
     assert_eq!(evidence(&user, &id, &leg, deadline).await, None);
     user.until(deadline).await;
     let absent = evidence(&user, &id, &leg, deadline).await.unwrap();
-    assert_eq!((absent.status, absent.tx_id, absent.event_hash), (LegStatus::Absent, Hash32::default(), Hash32::default()));
+    assert_eq!(
+        (absent.status, absent.tx_id, absent.event_hash),
+        (LegStatus::Absent, Hash32::default(), Hash32::default())
+    );
     assert!(absent.time >= deadline);
     let time = |block: &serde_json::Value| block["block"]["header"]["time"].as_str().unwrap().to_owned();
     let (before, first) = (node_block(absent.height - 1).await, node_block(absent.height).await);

@@ -50,7 +50,10 @@ async fn a_committed_execution_is_finalized_and_recorded() {
     let user = User::new("COMMIT").await;
     let escrow = &net().await.escrow;
     let config = user.home.config().await.unwrap();
-    assert_eq!((&config.home_chain, &config.coordinator), (&user.home.domain().home_chain, &user.home.domain().coordinator));
+    assert_eq!(
+        (&config.home_chain, &config.coordinator),
+        (&user.home.domain().home_chain, &user.home.domain().coordinator)
+    );
     assert_eq!(user.home.attestor_set(None).await.unwrap().set.threshold, 2);
 
     let legs = vec![user.leg(escrow, 0, Function::Lock, 200 * ALZ), user.leg(escrow, 1, Function::Unlock, 100 * ALZ)];
@@ -64,7 +67,10 @@ async fn a_committed_execution_is_finalized_and_recorded() {
 
     let before = user.alz().await;
     user.included(user.chain.submit(&EscrowMessage::FundVault { amount: 100 * ALZ }).await).await;
-    user.included(user.chain.submit(&EscrowMessage::Prepare { execution_id: id, deadline, leg: legs[0].clone() }).await).await;
+    user.included(
+        user.chain.submit(&EscrowMessage::Prepare { execution_id: id, deadline, leg: legs[0].clone() }).await,
+    )
+    .await;
     user.included(user.chain.submit(&reserve(&user, id, deadline, &legs, 1)).await).await;
     let held = evidence(&user, &id, &legs, deadline).await;
     let statement = Statement::Prepared { execution_id: id, evidence_root: evidence_root(&held).unwrap() };

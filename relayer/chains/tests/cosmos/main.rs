@@ -1,6 +1,6 @@
 //! The CosmWasm adapter against a real wasmd with the real contracts (`make nodes`, `tools/wasm/build.sh`).
 
-mod net;
 mod escrow;
 mod home;
+mod net;
 mod node;

@@ -90,9 +90,11 @@ pub fn artifact(name: &str) -> Vec<u8> {
 // ---- attestors
 
 pub fn attestor_set(id: u64) -> AttestorSet {
-    let signer = |n: u8| address_of_public_key(key(&format!("attestor {n}")).verifying_key().to_encoded_point(false).as_bytes());
-    let mut attestors: Vec<_> =
-        (0..3).map(|n| Attestor { signer: signer(n).unwrap().to_vec().into(), bitcoin_key: Default::default() }).collect();
+    let signer =
+        |n: u8| address_of_public_key(key(&format!("attestor {n}")).verifying_key().to_encoded_point(false).as_bytes());
+    let mut attestors: Vec<_> = (0..3)
+        .map(|n| Attestor { signer: signer(n).unwrap().to_vec().into(), bitcoin_key: Default::default() })
+        .collect();
     attestors.sort_by(|a, b| a.signer.cmp(&b.signer));
     AttestorSet { id, threshold: 2, attestors }
 }
@@ -157,19 +159,17 @@ async fn start() -> Net {
         "mint": { "minter": admin },
     });
     let (cw20, _) = client.instantiate(cw20_code, "alz", None, &token).await.unwrap();
-    let escrow = escrow(&client, &coordinator, escrow_code, json!({ "native": { "denom": ALZ_DENOM } }), ALZ_DENOM).await;
-    let cw20_escrow = self::escrow(&client, &coordinator, escrow_code, json!({ "cw20": { "address": cw20 } }), &cw20).await;
+    let escrow =
+        escrow(&client, &coordinator, escrow_code, json!({ "native": { "denom": ALZ_DENOM } }), ALZ_DENOM).await;
+    let cw20_escrow =
+        self::escrow(&client, &coordinator, escrow_code, json!({ "cw20": { "address": cw20 } }), &cw20).await;
     let minter = json!({ "update_minter": { "new_minter": cw20_escrow.escrow_address } });
     let tx = client.execute(&cw20, &minter, &[]).await.unwrap();
     client.wait_for(&tx, WAIT).await.unwrap();
-    for entry in [&escrow, &cw20_escrow] {
-        // one escrow a chain: the second is for tests that need no coordinator
-        if entry.asset == ALZ_DENOM {
-            let register = json!({ "register_chain": { "chain": chain_id(), "escrow": entry.escrow } });
-            let tx = client.execute(&coordinator, &register, &[]).await.unwrap();
-            client.wait_for(&tx, WAIT).await.unwrap();
-        }
-    }
+    // one escrow a chain: the cw20's is for tests that need no coordinator
+    let register = json!({ "register_chain": { "chain": chain_id(), "escrow": escrow.escrow } });
+    let tx = client.execute(&coordinator, &register, &[]).await.unwrap();
+    client.wait_for(&tx, WAIT).await.unwrap();
     Net { node, coordinator, escrow, cw20_escrow, cw20, _folder: folder }
 }
 
@@ -190,7 +190,8 @@ async fn escrow(
         },
         "settings": { "max_horizon": 3600, "escape_delay": ESCAPE_DELAY, "limits_delay": 1, "set_grace": 60 },
     });
-    let (address, height) = client.instantiate(code, "aes escrow", Some(&self::address("DEPLOYER")), &msg).await.unwrap();
+    let (address, height) =
+        client.instantiate(code, "aes escrow", Some(&self::address("DEPLOYER")), &msg).await.unwrap();
     let code_hash = client.code_hash(&address).await.unwrap();
     assert_eq!(code_hash.0, <[u8; 32]>::from(Sha256::digest(artifact("aes_escrow.wasm"))));
     let escrow = account_of(&address, "wasm").unwrap();

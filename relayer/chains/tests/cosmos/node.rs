@@ -18,7 +18,8 @@ fn dead_endpoint() -> String {
 #[tokio::test]
 async fn the_next_endpoint_is_asked_where_one_is_silent() {
     let net = net().await;
-    let client = CosmosClient::new(&chain_id(), &config(vec![dead_endpoint(), net.node.rpc_url.clone()], None)).unwrap();
+    let client =
+        CosmosClient::new(&chain_id(), &config(vec![dead_endpoint(), net.node.rpc_url.clone()], None)).unwrap();
     let chain = CosmosChain::new(client, &net.escrow);
     let head = chain.head(Depth::Final).await.unwrap();
     let mut ticks = chain.ticks();

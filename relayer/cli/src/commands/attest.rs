@@ -54,13 +54,18 @@ impl Attest {
 
 pub fn read_set(path: &Path) -> Result<AttestorSet> {
     let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
-    let set: AttestorSet = serde_json::from_str(&text).with_context(|| format!("{}: not an attestor set", path.display()))?;
+    let set: AttestorSet =
+        serde_json::from_str(&text).with_context(|| format!("{}: not an attestor set", path.display()))?;
     set.validate()?;
     Ok(set)
 }
 
 /// The attestor until `shutdown`; `listener` is open already, so that its port is known beforehand.
-pub async fn serve(context: &Context, listener: TcpListener, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+pub async fn serve(
+    context: &Context,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
     let config = context.config.attest()?;
     let key = config.key.load()?;
     let attestor = Attestor::new(context.home.clone(), context.chains.clone(), &key, &config.journal)?;

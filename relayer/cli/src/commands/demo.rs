@@ -31,7 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 impl Demo {
     pub async fn run(&self) -> Result<()> {
         let dir = tempfile::tempdir()?;
-        let net = Devnet::start(Options::new(dir.path().into(), self.artifacts.clone()), |step| println!("⏳ {step} …")).await?;
+        let net =
+            Devnet::start(Options::new(dir.path().into(), self.artifacts.clone()), |step| println!("⏳ {step} …"))
+                .await?;
         let played = tokio::select! {
             played = play(&net) => played,
             _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("stopped by Ctrl-C")),
@@ -143,8 +145,12 @@ impl Told {
                 println!("   ✅ {}: {words}", name(leg)?);
             }
         }
-        let released = |(_, hold): (&Leg, &Option<Hold>)| hold.as_ref().is_some_and(|h| h.status == HoldStatus::Released);
-        if execution.reason.is_some() && legs().filter(was_held).all(released) && !std::mem::replace(&mut self.waiting, true) {
+        let released =
+            |(_, hold): (&Leg, &Option<Hold>)| hold.as_ref().is_some_and(|h| h.status == HoldStatus::Released);
+        if execution.reason.is_some()
+            && legs().filter(was_held).all(released)
+            && !std::mem::replace(&mut self.waiting, true)
+        {
             println!("   ⏳ waiting for proof that nothing can be held any more where nothing was (its deadline)");
         }
         match execution.state {
@@ -196,7 +202,12 @@ async fn show_record(context: &Context, id: Hash32) -> Result<()> {
     for leg in &execution.legs {
         let evidence = leg.settled.as_ref().context("the leg's evidence")?;
         let what = if evidence.status == LegStatus::Absent { "absent at" } else { "in" };
-        print!("   {:<9} {:<13} {what} block {}", context.chain(&leg.leg.chain)?.name(), result_word(leg.result), evidence.height);
+        print!(
+            "   {:<9} {:<13} {what} block {}",
+            context.chain(&leg.leg.chain)?.name(),
+            result_word(leg.result),
+            evidence.height
+        );
         println!(" {} of {}", evidence.block_hash, evidence.time);
     }
     Ok(())

@@ -37,7 +37,8 @@ impl Open {
         validate_legs(&legs, context.manifest.conservation)?;
         let home = &context.manifest.domain.home_chain;
         let opener = context.chain(home)?.gas_account().await?;
-        let relayer = self.relayer.as_deref().map(|account| parse_account(&context.config, home, account)).transpose()?;
+        let relayer =
+            self.relayer.as_deref().map(|account| parse_account(&context.config, home, account)).transpose()?;
         let deadline = context.home.time().await?.checked_add(self.deadline).context("--deadline is too large")?;
         let salt = self.salt.unwrap_or_else(|| Hash32(rand::random()));
         let Some(manifest_root) = manifest_root(&legs) else { bail!("give at least one --leg") };

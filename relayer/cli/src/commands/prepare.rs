@@ -28,7 +28,9 @@ impl Prepare {
         let execution = context.execution(&self.execution).await?;
         let count = execution.legs.len();
         let leg = execution.legs.into_iter().nth(self.leg.into());
-        let leg = leg.with_context(|| format!("no leg {}; the execution has legs 0 to {}", self.leg, count.saturating_sub(1)))?.leg;
+        let leg = leg
+            .with_context(|| format!("no leg {}; the execution has legs 0 to {}", self.leg, count.saturating_sub(1)))?
+            .leg;
         if !leg.function.is_account_sourced() {
             bail!("leg {} is a {}: the relayer prepares it from the reserve", self.leg, leg.function.name());
         }

@@ -269,23 +269,3 @@ async fn executions_decided_together_share_a_certificate_and_one_transaction_a_c
     }
     relayer.stop().await;
 }
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn zz_latency() {
-    let world = World::start().await;
-    let relayer = world.relayer(&account(2), "a.db", 30);
-    for _ in 0..100 {
-        let id = world.coordinator.open(&account(1), None, &paper(), DEADLINE);
-        world.deposit(id);
-        world.until("prep", || world.status(id), |s| s.iter().all(|h| h.is_some())).await;
-        let c = world.coordinator.record(id).state;
-        if c == State::Open { world.coordinator.cancel(&[id]); }
-        world.until("end", || world.coordinator.record(id).state, |s| matches!(s, State::RolledBack | State::Finalized)).await;
-    }
-    relayer.stop().await;
-    let t = world.store("a.db").all_timings().unwrap();
-    let mut a: Vec<u64> = t.iter().map(|t| t.handed_over_at - t.decision_seen_at).collect();
-    let mut q: Vec<u64> = t.iter().map(|t| t.attested_at - t.decision_seen_at).collect();
-    let mut k: Vec<u64> = t.iter().map(|t| t.decision_seen_at - t.tick_at).collect();
-    a.sort(); q.sort(); k.sort();
-    println!("n {} added p50 {} p99 {} max {}; quorum p50 {} p99 {}; tick-to-seen p50 {}", a.len(), a[a.len()/2], a[a.len()*99/100], a.last().unwrap(), q[q.len()/2], q[q.len()*99/100], k[k.len()/2]);
-}

@@ -54,8 +54,17 @@ pub async fn check_coordinator(client: &CosmosClient, manifest: &Manifest, deplo
     let there: coordinator::ConfigResponse =
         client.ask(&manifest.coordinator, &coordinator::QueryMsg::Config {}).await?;
     let code = client.code_hash(&manifest.coordinator).await?;
-    ensure!(code == manifest.coordinator_code_hash, "coordinator {}: runs code {code}, the manifest says {}", manifest.coordinator, manifest.coordinator_code_hash);
-    ensure!(there.conservation == deploy.conservation, "coordinator {}: conservation is fixed when it is made; use another manifest for another deployment", manifest.coordinator);
+    ensure!(
+        code == manifest.coordinator_code_hash,
+        "coordinator {}: runs code {code}, the manifest says {}",
+        manifest.coordinator,
+        manifest.coordinator_code_hash
+    );
+    ensure!(
+        there.conservation == deploy.conservation,
+        "coordinator {}: conservation is fixed when it is made; use another manifest for another deployment",
+        manifest.coordinator
+    );
     Ok(())
 }
 
@@ -126,7 +135,10 @@ async fn check_escrow(
     ensure!(config.domain == *domain, "escrow {address}: belongs to another deployment, {:?}", config.domain);
     let pending = config.pending_limits.as_ref().map(|pending| pending.limits);
     if config.limits != limits && pending != Some(limits) {
-        step.change(format!("escrow {address}: limits {:?} -> {limits:?}, in {} s", config.limits, config.settings.limits_delay))?;
+        step.change(format!(
+            "escrow {address}: limits {:?} -> {limits:?}, in {} s",
+            config.limits, config.settings.limits_delay
+        ))?;
         let tx = client.execute(address, &escrow::ExecuteMsg::ScheduleLimits { limits }, &[]).await?;
         client.wait_for(&tx, WAIT).await?;
     }
@@ -154,7 +166,12 @@ pub async fn register(client: &CosmosClient, step: &mut Step<'_, '_>, manifest: 
 }
 
 /// Fills the vault up to what the deployment file says.
-pub async fn vault(client: &CosmosClient, step: &mut Step<'_, '_>, chain: &DeployChain, entry: &ManifestChain) -> Result<()> {
+pub async fn vault(
+    client: &CosmosClient,
+    step: &mut Step<'_, '_>,
+    chain: &DeployChain,
+    entry: &ManifestChain,
+) -> Result<()> {
     let wanted = amounts(step.chain, chain)?.vault;
     let there: escrow::BalancesResponse = client.ask(&entry.escrow_address, &escrow::QueryMsg::Balances {}).await?;
     // what moved through the vault since its first filling is not missing from it

@@ -49,7 +49,8 @@ pub async fn escrow(
 
 /// The deploying key is its admin: it sets the bridge next, and hands over afterwards where another admin is wanted.
 async fn new_token(deployer: &EvmDeployer, step: &mut Step<'_, '_>, chain: &DeployChain) -> Result<Deployed> {
-    let supply = chain.initial_supply.as_deref().map_or(Ok(0), |text| base_units(step.chain, "initial_supply", text))?;
+    let supply =
+        chain.initial_supply.as_deref().map_or(Ok(0), |text| base_units(step.chain, "initial_supply", text))?;
     let artifact = Artifact::load(&step.deploy.artifacts.join("AlzToken.json"))?;
     let own = deployer.address();
     step.change(format!("new ALZ token, {supply} base units to {own}"))?;
@@ -81,7 +82,12 @@ async fn check_escrow(
 }
 
 /// Fills the vault up to what the deployment file says.
-pub async fn vault(deployer: &EvmDeployer, step: &mut Step<'_, '_>, chain: &DeployChain, entry: &ManifestChain) -> Result<()> {
+pub async fn vault(
+    deployer: &EvmDeployer,
+    step: &mut Step<'_, '_>,
+    chain: &DeployChain,
+    entry: &ManifestChain,
+) -> Result<()> {
     let wanted = amounts(step.chain, chain)?.vault;
     let state = deployer.escrow(&entry.escrow_address).await?;
     // what moved through the vault since its first filling is not missing from it

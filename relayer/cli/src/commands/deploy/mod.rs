@@ -78,7 +78,9 @@ impl Deploy {
 
 fn ask() -> Result<bool> {
     if !std::io::stdin().is_terminal() {
-        bail!("a change is to be made and nobody is there to say yes; give --yes, or --dry-run to only see the changes");
+        bail!(
+            "a change is to be made and nobody is there to say yes; give --yes, or --dry-run to only see the changes"
+        );
     }
     write!(std::io::stderr(), "make this change? [y/N] ")?;
     let mut answer = String::new();
@@ -145,7 +147,8 @@ pub async fn deploy(config: &Config, approve: &mut Approve<'_>) -> Result<Manife
                 evm::vault(&deployer, &mut step, chain, manifest.chain(id)?).await?;
             }
             _ => {
-                let client = if *id == deploy.home { client.clone() } else { CosmosClient::new(id, config.chain(id)?)? };
+                let client =
+                    if *id == deploy.home { client.clone() } else { CosmosClient::new(id, config.chain(id)?)? };
                 cosmos::vault(&client, &mut step, chain, manifest.chain(id)?).await?;
             }
         }
