@@ -96,8 +96,8 @@ lint: toolchain contracts/evm/node_modules/.package-lock.json ## Formatting, cli
 
 .PHONY: schema
 schema: contracts/evm/node_modules/.package-lock.json ## Generate schema/ from the contracts
-	$(STEP) "schema of the coordinator" cargo run -p aes-coordinator --bin schema
-	$(STEP) "schema of the escrow" cargo run -p aes-escrow --bin schema
+	$(STEP) "schema of the coordinator" cargo run -p aes-coordinator --bin aes-coordinator-schema
+	$(STEP) "schema of the escrow" cargo run -p aes-escrow --bin aes-escrow-schema
 	$(STEP) "abi" npm run abi --prefix contracts/evm
 
 .PHONY: schema-check

@@ -1,6 +1,6 @@
 //! What the coordinator is told and asked. Hashes and accounts are `0x` hex, times Unix seconds.
 
-use aes_authority::{AdminResponse, SetResponse};
+use aes_authority::AdminResponse;
 use aes_protocol::{AttestorSet, Bytes, Certificate, ChainId, Conservation, Decision, Evidence, Hash32, Leg};
 use cosmwasm_schema::{cw_serde, QueryResponses};
 
@@ -122,7 +122,7 @@ pub enum QueryMsg {
     #[returns(ExecutionsResponse)]
     ExecutionsByOpener { opener: String, start_after: Option<u64>, limit: Option<u32> },
     /// the current one where no id is given
-    #[returns(SetResponse)]
+    #[returns(aes_authority::SetResponse)]
     AttestorSet { id: Option<u64> },
     #[returns(ConfigResponse)]
     Config {},

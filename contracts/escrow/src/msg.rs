@@ -1,6 +1,6 @@
 //! What the escrow is told and asked. Hashes and accounts are `0x` hex, times Unix seconds, amounts base units.
 
-use aes_authority::{AdminResponse, SetResponse};
+use aes_authority::AdminResponse;
 use aes_protocol::{AttestorSet, Certificate, ChainId, Domain, Hash32, Leg};
 use cosmwasm_schema::{cw_serde, QueryResponses};
 use cosmwasm_std::{Binary, Int256, Uint128};
@@ -138,7 +138,7 @@ pub enum QueryMsg {
     Holds { execution_id: Option<Hash32>, start_after: Option<(Hash32, Hash32)>, limit: Option<u32> },
     #[returns(BalancesResponse)]
     Balances {},
-    #[returns(SetResponse)]
+    #[returns(aes_authority::SetResponse)]
     AttestorSet { id: Option<u64> },
     #[returns(ConfigResponse)]
     Config {},

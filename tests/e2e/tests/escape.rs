@@ -39,7 +39,8 @@ async fn a_depositor_escapes_after_the_delay(net: &Net) -> Result<()> {
     let escape = |leg: &str| typed::<Escape>(&[&id, "--leg", leg]);
     refused(escape("0")?.run(&net.user).await, "EscapeTooEarly")?;
     refused(escape("1")?.run(&net.user).await, "escape opens at")?;
-    refused(escape("2")?.run(&net.user).await, "WrongSource")?;
+    // the reserve is no depositor
+    refused(escape("2")?.run(&net.user).await, "NotTheDepositor")?;
     refused(escape("3")?.run(&net.user).await, "NothingHeld")?;
     for leg in execution.legs.iter().take(2).map(|entry| &entry.leg) {
         let chain = net.user.chain(&leg.chain)?;

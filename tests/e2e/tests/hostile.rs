@@ -8,7 +8,7 @@ use aes_coordinator::msg::{ExecuteMsg, ExecutionResponse, State};
 use aes_e2e::hand::{Attestors, Hand};
 use aes_e2e::net::{chain_of, changes, send_chain, send_home, typed, Balances, Net};
 use aes_e2e::{play, refused, same};
-use aes_protocol::{decisions_tree, ChainId, Decision, DecisionLeaf, Leg, Statement};
+use aes_protocol::{decisions_tree, Certificate, ChainId, Decision, DecisionLeaf, Leg, Statement};
 use anyhow::{ensure, Context as _, Result};
 
 const FAR: u64 = 3600;
@@ -173,6 +173,26 @@ async fn the_opposite_decision_is_refused(net: &Net) -> Result<()> {
     Ok(())
 }
 
+/// What is done to a true certificate, and how an EVM escrow and a CosmWasm contract refuse it.
+const TAMPERINGS: [(fn(&mut Certificate), &str, &str); 4] = [
+    // a bit of the first signature's s: it recovers to somebody else
+    (|certificate| turn_a_bit(certificate, 40), "NotAnAttestor", "which is not in attestor set"),
+    (|certificate| certificate.signatures.truncate(1), "WrongSignatureCount", "give exactly that many"),
+    (|certificate| certificate.signatures.reverse(), "SignersNotAscending", "in ascending order"),
+    (repeat_the_first, "SignersNotAscending", "in ascending order"),
+];
+
+fn turn_a_bit(certificate: &mut Certificate, at: usize) {
+    if let Some(byte) = certificate.signatures.first_mut().and_then(|signature| signature.0.get_mut(at)) {
+        *byte ^= 1;
+    }
+}
+
+fn repeat_the_first(certificate: &mut Certificate) {
+    let first = certificate.signatures.first().cloned();
+    certificate.signatures = first.iter().chain(&first).cloned().collect();
+}
+
 async fn certificates_with_something_wrong(net: &Net) -> Result<()> {
     let attestors = Attestors::of(&net.devnet)?;
     let hand = Hand { context: &net.relayer, attestors: &attestors };
@@ -193,33 +213,19 @@ async fn certificates_with_something_wrong(net: &Net) -> Result<()> {
         refused(send_home(&net.relayer, &theirs.commit(&execution).await?).await, cosmos)?;
     }
 
-    // a bit turned, one signature too few, one twice, the wrong order
-    let tampering: [(&str, fn(&mut aes_protocol::Certificate)); 4] = [
-        ("a bit turned", |certificate| {
-            if let Some(byte) = certificate.signatures.first_mut().and_then(|signature| signature.0.get_mut(10)) {
-                *byte ^= 1;
-            }
-        }),
-        ("too few", |certificate| certificate.signatures.truncate(1)),
-        ("one twice", |certificate| {
-            if let Some(first) = certificate.signatures.first().cloned() {
-                certificate.signatures = vec![first.clone(), first];
-            }
-        }),
-        ("wrong order", |certificate| certificate.signatures.reverse()),
-    ];
-    for (what, tamper) in tampering {
+    for (tamper, evm, cosmos) in TAMPERINGS {
         for (chain, mut message) in hand.settle(&[&execution], Decision::Abort)? {
             if let EscrowMessage::Settle { certificate, .. } = &mut message {
                 tamper(certificate);
             }
-            refused(send_chain(&net.relayer, &chain, &message).await, "").context(what)?;
+            let words = if chain.as_str() == ALLIANZA { cosmos } else { evm };
+            refused(send_chain(&net.relayer, &chain, &message).await, words)?;
         }
         let mut commit = true_commit.clone();
         if let ExecuteMsg::Commit { certificate, .. } = &mut commit {
             tamper(certificate);
         }
-        refused(send_home(&net.relayer, &commit).await, "the certificate").context(what)?;
+        refused(send_home(&net.relayer, &commit).await, cosmos)?;
     }
     same("after all of them", &state(net, &execution).await?, &before)?;
     send_home(&net.relayer, &true_commit).await?;

@@ -1,8 +1,8 @@
-//! One CosmWasm chain, as one account sees and uses it: queries, blocks, and transactions in their order.
+//! One CosmWasm chain, as one account sees it: queries, blocks, the account itself; `transactions.rs` is how it acts.
 //! Shared where the home chain and an escrow's chain are the same, so that one account has one sequence.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,6 @@ use aes_config::{ChainConfig, KeyError};
 use aes_protocol::{ChainId, Hash32};
 use cosmrs::proto::cosmos::auth::v1beta1::{BaseAccount, QueryAccountRequest, QueryAccountResponse};
 use cosmrs::proto::cosmos::bank::v1beta1::{QueryBalanceRequest, QueryBalanceResponse};
-use cosmrs::proto::cosmos::tx::v1beta1::{SimulateRequest, SimulateResponse};
 use cosmrs::proto::cosmwasm::wasm::v1::{
     QueryRawContractStateRequest, QueryRawContractStateResponse, QuerySmartContractStateRequest,
     QuerySmartContractStateResponse,
@@ -19,29 +18,17 @@ use cosmrs::proto::traits::{Message, Name};
 use cosmrs::Any;
 use serde::de::DeserializeOwned;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
-use tendermint_rpc::endpoint::{block, block_results, header, status, tx};
+use tendermint_rpc::endpoint::{block, block_results, header, status};
 use tendermint_rpc::{Client, WebSocketClientUrl};
 use tokio::sync::watch;
 
 use super::endpoints::{Endpoints, NodeError};
-use super::fee::{with_margin, Gas, GasPrice};
-use super::refusal::{expected_sequence, words};
-use super::signer::{Position, Signer};
+use super::fee::GasPrice;
+use super::refusal::words;
+use super::signer::Signer;
 use super::ticks::Ticks;
-use crate::chain::{GasAccount, Head, Outcome, TxId};
+use crate::chain::{GasAccount, Head};
 use crate::error::ChainError;
-
-/// How long a transaction that we sent, and that no block shows, counts as on its way.
-const PENDING: Duration = Duration::from_secs(60);
-/// Tries to agree with the node on the sequence.
-const TRIES: usize = 4;
-/// Codes of the SDK's own errors.
-const WRONG_SEQUENCE: u32 = 32;
-const INSUFFICIENT_FUNDS: u32 = 5;
-const IN_MEMPOOL: u32 = 19;
-const MEMPOOL_FULL: u32 = 20;
-const OUT_OF_GAS: u32 = 11;
 
 /// The config of a chain does not add up; found before anything is sent.
 #[derive(Debug, thiserror::Error)]
@@ -60,14 +47,14 @@ pub struct CosmosClient {
     pub(super) id: ChainId,
     pub(super) name: String,
     pub(super) prefix: String,
-    poll: Duration,
-    endpoints: Arc<Endpoints>,
+    pub(super) poll: Duration,
+    pub(super) endpoints: Arc<Endpoints>,
     ticks: watch::Receiver<u64>,
     signer: Option<Signer>,
     /// when we sent what we do not know the outcome of yet
-    sent: Mutex<HashMap<String, Instant>>,
+    pub(super) sent: Mutex<HashMap<String, Instant>>,
     /// a computed bound was too small on this chain: from now on the node is asked
-    bounds_fail: AtomicBool,
+    pub(super) bounds_fail: AtomicBool,
 }
 
 impl CosmosClient {
@@ -207,183 +194,18 @@ impl CosmosClient {
         Ok((decoded, answer.height.value()))
     }
 
-    // ---- transactions
-
-    /// Signs and hands over, in the order of the calls. Ok: the node has it in its mempool.
-    pub(super) async fn broadcast(&self, messages: Vec<Any>, gas: Gas) -> Result<TxId, ChainError> {
-        let signer = self.signer()?;
-        let gas = match gas {
-            Gas::Bound(gas) if !self.bounds_fail.load(Ordering::Relaxed) => gas,
-            _ => with_margin(self.simulate(messages.clone()).await?),
-        };
-        let number = self.account_number(signer).await?;
-        let mut next = signer.sequence.lock().await;
-        for _ in 0..TRIES {
-            let sequence = match *next {
-                Some(sequence) => sequence,
-                None => self.account(signer).await?.sequence,
-            };
-            // unknown again if this ends early: the node may or may not have taken it
-            *next = None;
-            let bytes = signer
-                .sign(messages.clone(), gas, Position { number, sequence })
-                .map_err(|cause| self.refused(format!("cannot sign: {cause}")))?;
-            let id = TxId(hex::encode_upper(Sha256::digest(&bytes)));
-            let answer = self.endpoints.ask(|client| {
-                let bytes = bytes.clone();
-                async move { client.broadcast_tx_sync(bytes).await }
-            });
-            let answer = match answer.await? {
-                Ok(answer) => answer,
-                // these very bytes: handed over by a try whose answer got lost
-                Err(NodeError(text)) if text.contains("already exists in cache") => {
-                    *next = sequence.checked_add(1);
-                    return Ok(self.handed_over(id));
-                }
-                Err(NodeError(cause)) => return Err(ChainError::Unreachable { chain: self.id.clone(), cause }),
-            };
-            let sdk = answer.codespace == "sdk";
-            match answer.code.value() {
-                0 => {
-                    *next = sequence.checked_add(1);
-                    return Ok(self.handed_over(id));
-                }
-                IN_MEMPOOL if sdk => {
-                    *next = sequence.checked_add(1);
-                    return Ok(self.handed_over(id));
-                }
-                WRONG_SEQUENCE if sdk => *next = expected_sequence(&answer.log),
-                INSUFFICIENT_FUNDS if sdk => {
-                    *next = Some(sequence);
-                    return Err(self.insufficient_gas(signer, Some(gas)).await);
-                }
-                MEMPOOL_FULL if sdk => {
-                    *next = Some(sequence);
-                    return Err(ChainError::Unreachable { chain: self.id.clone(), cause: answer.log });
-                }
-                _ => {
-                    *next = Some(sequence);
-                    return Err(self.refused(words(&answer.log)));
-                }
-            }
-        }
-        let cause = format!("it does not agree on the sequence of {}", signer.address);
-        Err(ChainError::Unreachable { chain: self.id.clone(), cause })
-    }
-
-    /// The fee that `broadcast` would pay; the node runs the messages, so a refusal shows here.
-    pub(super) async fn estimate(&self, messages: Vec<Any>, gas: Gas) -> Result<u128, ChainError> {
-        let signer = self.signer()?;
-        let simulated = self.simulate(messages).await?;
-        Ok(signer.price.fee(match gas {
-            Gas::Bound(gas) if !self.bounds_fail.load(Ordering::Relaxed) => gas,
-            _ => with_margin(simulated),
-        }))
-    }
-
-    /// Gas used, run on top of what is in the node's mempool.
-    pub(super) async fn simulate(&self, messages: Vec<Any>) -> Result<u64, ChainError> {
-        let signer = self.signer()?;
-        let counted = *signer.sequence.lock().await;
-        let mut sequence = match counted {
-            Some(sequence) => sequence,
-            None => self.account(signer).await?.sequence,
-        };
-        for _ in 0..TRIES {
-            let tx_bytes = signer
-                .unsigned(messages.clone(), sequence)
-                .map_err(|cause| self.refused(format!("cannot encode: {cause}")))?;
-            let request = SimulateRequest { tx_bytes, ..Default::default() };
-            let answer: Result<(SimulateResponse, _), _> =
-                self.query("/cosmos.tx.v1beta1.Service/Simulate", &request).await;
-            match answer {
-                Ok((answer, _)) => {
-                    return answer.gas_info.map(|gas| gas.gas_used).ok_or_else(|| self.bad_answer("no gas_info"));
-                }
-                Err(ChainError::Refused { chain, cause }) => {
-                    sequence = expected_sequence(&cause).ok_or(ChainError::Refused { chain, cause })?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        let cause = format!("it does not agree on the sequence of {}", signer.address);
-        Err(ChainError::Unreachable { chain: self.id.clone(), cause })
-    }
-
-    pub async fn outcome(&self, id: &TxId) -> Result<Outcome, ChainError> {
-        let Some(found) = self.find(id).await? else {
-            let sent = self.lock_sent().get(&id.0).copied();
-            return Ok(if sent.is_some_and(|at| at.elapsed() < PENDING) { Outcome::Pending } else { Outcome::Unknown });
-        };
-        self.lock_sent().remove(&id.0);
-        let height = found.height.value();
-        if found.tx_result.code.is_ok() {
-            return Ok(Outcome::Included { height, time: self.block_time(height).await? });
-        }
-        if found.tx_result.codespace == "sdk" && found.tx_result.code.value() == OUT_OF_GAS {
-            self.bounds_fail.store(true, Ordering::Relaxed);
-        }
-        Ok(Outcome::Failed { height, cause: words(&found.tx_result.log) })
-    }
-
-    /// Looks at each block, until `limit`.
-    pub(super) async fn included(&self, id: &TxId, limit: Duration) -> Result<tx::Response, ChainError> {
-        let mut ticks = self.ticks();
-        let look = async {
-            loop {
-                match self.find(id).await? {
-                    Some(found) if found.tx_result.code.is_ok() => return Ok(found),
-                    Some(found) => return Err(self.refused(words(&found.tx_result.log))),
-                    // the index of transactions may lag behind the block: look again soon
-                    None => _ = tokio::time::timeout(self.poll, ticks.changed()).await,
-                }
-            }
-        };
-        let late = || ChainError::Unreachable {
-            chain: self.id.clone(),
-            cause: format!("transaction {} is in no block after {} s", id.0, limit.as_secs()),
-        };
-        tokio::time::timeout(limit, look).await.map_err(|_| late())?
-    }
-
-    pub async fn wait_for(&self, id: &TxId, limit: Duration) -> Result<u64, ChainError> {
-        Ok(self.included(id, limit).await?.height.value())
-    }
-
-    async fn find(&self, id: &TxId) -> Result<Option<tx::Response>, ChainError> {
-        let hash: tendermint::Hash =
-            id.0.parse().map_err(|_| self.refused(format!("'{}' is no transaction id", id.0)))?;
-        match self.endpoints.ask(|client| async move { client.tx(hash, false).await }).await? {
-            Ok(found) => Ok(Some(found)),
-            Err(NodeError(text)) if text.contains("not found") => Ok(None),
-            Err(NodeError(text)) => Err(self.bad_answer(text)),
-        }
-    }
-
-    fn handed_over(&self, id: TxId) -> TxId {
-        let mut sent = self.lock_sent();
-        sent.retain(|_, at| at.elapsed() < PENDING);
-        sent.insert(id.0.clone(), Instant::now());
-        id
-    }
-
-    fn lock_sent(&self) -> std::sync::MutexGuard<'_, HashMap<String, Instant>> {
-        // a map of times is whole whenever its lock is free, even after a panic elsewhere
-        self.sent.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
     // ---- the account
 
     pub(super) fn signer(&self) -> Result<&Signer, ChainError> {
         self.signer.as_ref().ok_or_else(|| ChainError::NoKey { chain: self.id.clone() })
     }
 
-    async fn account_number(&self, signer: &Signer) -> Result<u64, ChainError> {
+    pub(super) async fn account_number(&self, signer: &Signer) -> Result<u64, ChainError> {
         let ask = || async { Ok(self.account(signer).await?.account_number) };
         signer.number.get_or_try_init(ask).await.copied()
     }
 
-    async fn account(&self, signer: &Signer) -> Result<BaseAccount, ChainError> {
+    pub(super) async fn account(&self, signer: &Signer) -> Result<BaseAccount, ChainError> {
         let request = QueryAccountRequest { address: signer.address.clone() };
         let answer: Result<(QueryAccountResponse, _), _> =
             self.query("/cosmos.auth.v1beta1.Query/Account", &request).await;
@@ -400,7 +222,7 @@ impl CosmosClient {
         }
     }
 
-    async fn insufficient_gas(&self, signer: &Signer, gas: Option<u64>) -> ChainError {
+    pub(super) async fn insufficient_gas(&self, signer: &Signer, gas: Option<u64>) -> ChainError {
         let denom = &signer.price.denom;
         match self.balance(&signer.address, denom).await {
             Ok(balance) => ChainError::InsufficientGas {

@@ -125,8 +125,8 @@ impl OfLeg<'_> {
         };
         // a payment that fails is told after `settled`, and takes it back
         let did_it = |events: &[Event]| {
-            let values = events.iter().filter(ours).filter_map(|event| attribute(event, key));
-            values.filter(|value| [told, "failed"].contains(value)).last() == Some(told)
+            let mut values = events.iter().filter(ours).filter_map(|event| attribute(event, key));
+            values.rfind(|value| [told, "failed"].contains(value)) == Some(told)
         };
         let results = results.txs_results.as_deref().unwrap_or_default();
         results.iter().skip(start).position(|result| did_it(&result.events))?.checked_add(start)

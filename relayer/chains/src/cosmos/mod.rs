@@ -13,6 +13,7 @@ mod home;
 mod refusal;
 mod signer;
 mod ticks;
+mod transactions;
 
 pub use account::{account_of, bech32_of, AccountTextError};
 pub use client::{CosmosClient, SetupError};

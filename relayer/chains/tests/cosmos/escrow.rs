@@ -129,8 +129,6 @@ async fn refusals_are_the_contracts_own_words_and_cost_nothing() {
     assert!(matches!(estimate, ChainError::Refused { .. }), "{estimate}");
     let nowhere = user.client.execute(&crate::net::address("COMMIT"), &serde_json::json!({}), &[]).await;
     assert!(refused(nowhere).contains("no such contract"));
-    let nonsense =
-        user.client.execute(&net().await.escrow.escrow_address, &serde_json::json!({ "nonsense": {} }), &[]).await;
     let escrow = &net().await.escrow.escrow_address;
     let nonsense = user.client.execute(escrow, &serde_json::json!({ "nonsense": {} }), &[]).await;
     let nonsense = refused(nonsense);

@@ -10,6 +10,7 @@ use aes_chains::{Chain, EscrowMessage, HoldStatus};
 use aes_coordinator::msg::{LegResult, RollbackReason, State};
 use aes_protocol::{Decision, Function};
 use aes_relay::What;
+use aes_store::End;
 use world::{account, legs, paper, World, ALLIANZA, DEADLINE, ETHEREUM, POLYGON};
 
 const FINALIZED: Option<HoldStatus> = Some(HoldStatus::Finalized);
@@ -91,6 +92,26 @@ async fn a_refused_prepare_rolls_back_with_its_cause_and_a_tombstone_ends_it_bef
     };
     assert_eq!(end, (held, held));
     relayer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prepare_that_reverts_in_its_block_rolls_back_with_that_cause() {
+    let world = World::start().await;
+    let relayer = world.relayer(&account(2), "a.db", 30);
+    let ethereum = world.chain(ETHEREUM);
+    ethereum.congested.store(true, SeqCst);
+    let id = world.coordinator.open(&account(1), Some(&account(2)), &paper(), DEADLINE);
+    world.deposit(id);
+    world.until("sent", || ethereum.sent().len(), |sent| *sent == 1).await;
+    ethereum.refuse_prepare("the reserve is too small");
+    ethereum.congested.store(false, SeqCst);
+    let record = world.until_state(id, State::RolledBack).await;
+    let cause = "the reserve is too small".to_string();
+    assert_eq!(record.reason, Some(RollbackReason::AtomicityFailure { leg: 2, cause: cause.clone() }));
+    assert_eq!(world.status(id), [RELEASED; 3]);
+    relayer.stop().await;
+    let failed = world.store("a.db").outbox(&id).unwrap().into_iter().find(|row| row.outcome == Some(End::Failed));
+    assert_eq!(failed.unwrap().cause, Some(cause));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
