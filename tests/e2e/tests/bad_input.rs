@@ -49,9 +49,12 @@ async fn legs_typed_wrong(net: &Net) -> Result<()> {
     let (evm, cosmos) = (user.evm.to_string(), user.cosmos);
     let one = |text: String| vec![text];
     let lock = |amount: &str| format!("polygon lock {amount} from {evm}");
-    let seventeen: Vec<String> = (1..=17).map(|n| format!("polygon transfer {n} from {evm} to {}", recipient.evm)).collect();
+    let theirs = recipient.evm.to_string();
+    let zero = format!("0x{}", "00".repeat(20));
+    let transfer = |chain: &str, from: &str, to: &str| vec![format!("{chain} transfer 1 from {from} to {to}")];
+    let seventeen: Vec<String> = (1..=17).map(|n| format!("polygon transfer {n} from {evm} to {theirs}")).collect();
     let cases = [
-        (one(format!("polygon transfer 0 from {evm} to {}", recipient.evm)), "leg 0: amount is zero"),
+        (one(format!("polygon transfer 0 from {evm} to {theirs}")), "leg 0: amount is zero"),
         (one(format!("solana lock 1 from {evm}")), "no chain is called 'solana'; the config has"),
         (one(format!("eip155:1 lock 1 from {evm}")), "no chain eip155:1"),
         (one(format!("polygon give 1 from {evm}")), "'give' is no function"),
@@ -65,13 +68,14 @@ async fn legs_typed_wrong(net: &Net) -> Result<()> {
         (vec![], "1 to 16 legs"),
         (vec![lock("2"), format!("ethereum mint 1 to {evm}")], "make the sums equal"),
         (vec![lock(MOST), format!("ethereum lock {MOST} from {evm}")], "does not fit 128 bits"),
-        (one("polygon lock 1 from 0x1234".into()), "0x1234"),
-        (one(format!("polygon lock 1 from {cosmos}")), "leg 0"),
-        (one(format!("allianza lock 1 from {evm}")), "leg 0"),
-        (one(format!("polygon lock 1 from eip155:11155111:{evm}")), "is on eip155:11155111, the leg is on eip155:80002"),
-        (one("polygon lock 1".into()), "from"),
-        (one(format!("polygon lock 1 from {evm} to {evm}")), "to"),
-        (one(format!("polygon lock 1 from 0x{}", "00".repeat(20))), "from"),
+        (transfer("polygon", "0x1234", &theirs), "an account on eip155:80002 is 20 bytes, not all zero, got 2 bytes"),
+        (transfer("polygon", &zero, &theirs), "an account on eip155:80002 is 20 bytes, not all zero"),
+        (transfer("polygon", &cosmos, &theirs), "is not hex bytes"),
+        (transfer("allianza", &evm, &recipient.cosmos), "is no bech32 address"),
+        (transfer("polygon", &format!("eip155:11155111:{evm}"), &theirs), "is on eip155:11155111, the leg is on eip155:80002"),
+        (one(format!("polygon transfer 1 to {evm}")), "leg 0: from: an account on"),
+        (one(format!("polygon transfer 1 from {evm}")), "leg 0: to: an account on"),
+        (one(format!("polygon mint 1 from {evm} to {theirs}")), "leg 0: mint has no 'from' account"),
     ];
     for (legs, words) in cases {
         refused(open(net, &legs, 600).await, words).with_context(|| legs.join(" | "))?;
@@ -109,8 +113,8 @@ async fn legs_sent_past_the_command_line(net: &Net) -> Result<()> {
         (with(|leg| leg.index = 1), "leg at position 0 says index 1"),
         (with(|leg| leg.escrow = vec![9; 20].into()), "is not the one of eip155:80002"),
         (with(|leg| leg.chain = "eip155:1".parse().unwrap_or_else(|_| leg.chain.clone())), "is not of this deployment"),
-        (with(|leg| leg.from = vec![1; 19].into()), "leg 0"),
-        (with(|leg| leg.to = vec![].into()), "leg 0"),
+        (with(|leg| leg.from = vec![1; 19].into()), "leg 0: from: an account on"),
+        (with(|leg| leg.to = vec![].into()), "leg 0: to: an account on"),
         (parse(&["polygon lock 2", "ethereum mint 1"])?, "make the sums equal"),
         (too_much, "does not fit 128 bits"),
     ];
@@ -131,7 +135,7 @@ async fn a_dry_run_sends_nothing(net: &Net) -> Result<()> {
     let sent = typed::<Open>(&["--leg", &leg, "--dry-run"])?.run(&net.user).await?;
     same("transaction", &sent.transaction, &None)?;
     anyhow::ensure!(sent.to == net.user.manifest.coordinator && sent.fee != "0", "{sent}");
-    refused(net.user.execution(&sent.execution_id).await.map(|found| found.number), "is not known here")
+    refused(net.user.execution(&sent.execution_id).await.map(|found| found.number), "the coordinator knows no execution")
 }
 
 async fn files(net: &Net) -> Result<()> {
@@ -156,8 +160,8 @@ async fn files(net: &Net) -> Result<()> {
 
 async fn executions_and_legs_that_are_not_there(net: &Net) -> Result<()> {
     let nobody = "0x".to_owned() + &"11".repeat(32);
-    refused(typed::<Rollback>(&[&nobody])?.run(&net.user).await, "is not known here")?;
-    refused(typed::<Prepare>(&[&nobody, "--leg", "0"])?.run(&net.user).await, "is not known here")?;
+    refused(typed::<Rollback>(&[&nobody])?.run(&net.user).await, "the coordinator knows no execution")?;
+    refused(typed::<Prepare>(&[&nobody, "--leg", "0"])?.run(&net.user).await, "the coordinator knows no execution")?;
     refused(typed::<Prepare>(&["0x12", "--leg", "0"]), "invalid value '0x12'")?;
     refused(typed::<Prepare>(&[&nobody, "--leg", "256"]), "invalid value '256'")?;
 
