@@ -6,8 +6,8 @@ use aes_cli::context::Context;
 use aes_cli::devnet::Devnet;
 use aes_coordinator::msg::{ExecuteMsg, ExecutionResponse};
 use aes_protocol::{
-    decisions_tree, evidence_root, manifest_tree, Attestor, AttestorSet, Certificate, ChainId, Decision, DecisionLeaf, Domain,
-    Evidence, Hash32, Leg, LegStatus, Statement,
+    decisions_tree, evidence_root, manifest_tree, Attestor, AttestorSet, Certificate, ChainId, Decision, DecisionLeaf,
+    Domain, Evidence, Hash32, Leg, LegStatus, Statement,
 };
 use anyhow::{ensure, Context as _, Result};
 use ethers_core::types::H256;
@@ -110,7 +110,11 @@ impl Hand<'_> {
     }
 
     /// One message a chain, for all these executions under one set of signatures.
-    pub fn settle(&self, executions: &[&ExecutionResponse], decision: Decision) -> Result<Vec<(ChainId, EscrowMessage)>> {
+    pub fn settle(
+        &self,
+        executions: &[&ExecutionResponse],
+        decision: Decision,
+    ) -> Result<Vec<(ChainId, EscrowMessage)>> {
         let leaf = |execution: &&ExecutionResponse| DecisionLeaf { execution_id: execution.execution_id, decision };
         let leaves: Vec<DecisionLeaf> = executions.iter().map(leaf).collect();
         let tree = decisions_tree(&leaves).context("no executions")?;

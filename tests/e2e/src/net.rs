@@ -170,7 +170,11 @@ impl Net {
         .await
     }
 
-    pub async fn hold_status(&self, context: &Context, execution: &ExecutionResponse) -> Result<Vec<Option<HoldStatus>>> {
+    pub async fn hold_status(
+        &self,
+        context: &Context,
+        execution: &ExecutionResponse,
+    ) -> Result<Vec<Option<HoldStatus>>> {
         try_join_all(execution.legs.iter().map(|entry| async {
             let chain = context.chain(&entry.leg.chain)?;
             let hold = chain.hold(&execution.execution_id, &entry.leg, aes_chains::Depth::Soft).await?;

@@ -22,14 +22,8 @@ const MOST: &str = "340282366920938463463.374607431768211455";
 async fn bad_input() -> Result<()> {
     let net = Net::start(|options| options.relayer = false).await?;
     let before = (listing(&net).await?, net.balances().await?);
-    let mut failed = play!(
-        &net,
-        legs_typed_wrong,
-        deadlines,
-        legs_sent_past_the_command_line,
-        a_dry_run_sends_nothing,
-        files,
-    );
+    let mut failed =
+        play!(&net, legs_typed_wrong, deadlines, legs_sent_past_the_command_line, a_dry_run_sends_nothing, files,);
     same("executions", &listing(&net).await?, &before.0)?;
     same("changes", &net.balances().await?.since(&before.1), &changes(&[]))?;
     failed.extend(play!(&net, executions_and_legs_that_are_not_there));
@@ -72,7 +66,10 @@ async fn legs_typed_wrong(net: &Net) -> Result<()> {
         (transfer("polygon", &zero, &theirs), "an account on eip155:80002 is 20 bytes, not all zero"),
         (transfer("polygon", &cosmos, &theirs), "is not hex bytes"),
         (transfer("allianza", &evm, &recipient.cosmos), "is no bech32 address"),
-        (transfer("polygon", &format!("eip155:11155111:{evm}"), &theirs), "is on eip155:11155111, the leg is on eip155:80002"),
+        (
+            transfer("polygon", &format!("eip155:11155111:{evm}"), &theirs),
+            "is on eip155:11155111, the leg is on eip155:80002",
+        ),
         (one(format!("polygon transfer 1 to {evm}")), "leg 0: from: an account on"),
         (one(format!("polygon transfer 1 from {evm}")), "leg 0: to: an account on"),
         (one(format!("polygon mint 1 from {evm} to {theirs}")), "leg 0: mint has no 'from' account"),
@@ -135,7 +132,10 @@ async fn a_dry_run_sends_nothing(net: &Net) -> Result<()> {
     let sent = typed::<Open>(&["--leg", &leg, "--dry-run"])?.run(&net.user).await?;
     same("transaction", &sent.transaction, &None)?;
     anyhow::ensure!(sent.to == net.user.manifest.coordinator && sent.fee != "0", "{sent}");
-    refused(net.user.execution(&sent.execution_id).await.map(|found| found.number), "the coordinator knows no execution")
+    refused(
+        net.user.execution(&sent.execution_id).await.map(|found| found.number),
+        "the coordinator knows no execution",
+    )
 }
 
 async fn files(net: &Net) -> Result<()> {

@@ -2,11 +2,11 @@
 //! rolled back, each for another reason, with the exact balances on every chain before and after.
 
 use aes_chains::HoldStatus;
+use aes_cli::amount;
 use aes_cli::commands::open::Open;
 use aes_cli::commands::rollback::Rollback;
 use aes_cli::devnet::{ALLIANZA, RELAYER, USER};
 use aes_coordinator::msg::{ExecutionResponse, LegResult, RollbackReason, State};
-use aes_cli::amount;
 use aes_e2e::net::{cause_of, changes, typed, Net};
 use aes_e2e::{play, refused, same, until};
 use aes_protocol::{ChainId, LegStatus};
@@ -147,7 +147,11 @@ async fn the_opener_cancels(net: &Net) -> Result<()> {
     let before = net.balances().await?;
     let execution = net.open(&["polygon lock 50", "allianza lock 50", "ethereum unlock 100"], FAR).await?;
     net.prepare(&execution, 0).await?;
-    same("what is held", &net.balances().await?.since(&before), &changes(&[("polygon user", "-50"), ("polygon held", "+50")]))?;
+    same(
+        "what is held",
+        &net.balances().await?.since(&before),
+        &changes(&[("polygon user", "-50"), ("polygon held", "+50")]),
+    )?;
     let rollback: Rollback = typed(&[&execution.execution_id.to_string()])?;
     rollback.run(&net.user).await?;
     let done = net.until_state(&execution.execution_id, State::RolledBack).await?;

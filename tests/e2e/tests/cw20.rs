@@ -1,16 +1,16 @@
 //! A deployment beside the first, whose ALZ on the CosmWasm chain is a real cw20 with the escrow as its minter: there
 //! too all five functions move what they say, and give back what they took.
 
+use aes_cli::amount;
 use aes_cli::commands::deploy::deploy;
 use aes_cli::commands::rollback::Rollback;
 use aes_cli::context::Context;
 use aes_cli::devnet::{ALLIANZA, DEPLOYER, RELAYER, USER};
+use aes_config::Config;
 use aes_coordinator::msg::{ExecutionResponse, LegResult, State};
-use aes_cli::amount;
 use aes_e2e::hand::{Attestors, Hand};
 use aes_e2e::net::{changes, send_home, typed, Net};
 use aes_e2e::{play, refused, same};
-use aes_config::Config;
 use aes_protocol::{ChainId, Decision};
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
@@ -38,10 +38,13 @@ async fn cw20() -> Result<()> {
 
 async fn deployed(net: Net) -> Result<Cw20> {
     let home: ChainId = ALLIANZA.parse()?;
-    let wasm = std::fs::read(net.devnet.options.artifacts.join("cw20_base.wasm")).context("`make contracts` builds it")?;
+    let wasm =
+        std::fs::read(net.devnet.options.artifacts.join("cw20_base.wasm")).context("`make contracts` builds it")?;
     let code = net.cosmos.store_code(&wasm).await?;
     let deployer = net.cosmos.address()?.to_owned();
-    let coins = |address: &str| Ok::<_, anyhow::Error>(json!({ "address": address, "amount": amount::parse("1000")?.to_string() }));
+    let coins = |address: &str| {
+        Ok::<_, anyhow::Error>(json!({ "address": address, "amount": amount::parse("1000")?.to_string() }))
+    };
     let init = json!({
         "name": "Allianza", "symbol": "ALZ", "decimals": 18,
         "initial_balances": [coins(&deployer)?, coins(&net.devnet.account(USER)?.cosmos)?],
@@ -69,7 +72,8 @@ async fn deployed(net: Net) -> Result<Cw20> {
     })?;
     let manifest = deploy(&Config::load(&file)?, &mut |_| Ok(true)).await?;
     // a second run finds everything there and changes nothing
-    let again = deploy(&Config::load(&file)?, &mut |change| anyhow::bail!("changed on the second run: {change}")).await?;
+    let again =
+        deploy(&Config::load(&file)?, &mut |change| anyhow::bail!("changed on the second run: {change}")).await?;
     same("manifest", &again, &manifest)?;
     let escrow = &manifest.chain(&home)?.escrow_address;
     let handover = net.cosmos.execute(&token, &json!({ "update_minter": { "new_minter": escrow } }), &[]).await?;
