@@ -72,7 +72,7 @@ impl Net {
         let artifacts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../artifacts");
         let mut options = Options::new(dir.path().join("net"), artifacts);
         change(&mut options);
-        let devnet = Devnet::start(options, |step| println!("{step} …")).await?;
+        let devnet = Devnet::start(options, |step| eprintln!("{step} …")).await?;
         let user = Context::open(&devnet.config_file(USER)).await?;
         let relayer = Context::open(&devnet.config_file(RELAYER)).await?;
         let deployer = Context::open(&devnet.config_file(DEPLOYER)).await?;

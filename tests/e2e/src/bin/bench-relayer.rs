@@ -62,7 +62,8 @@ async fn measure(net: &Net) -> Result<[f64; 2]> {
     let [p50, p99] = figures;
     println!("figure relayer.rollback_added_ms_p50 {p50:.2} ms");
     println!("figure relayer.rollback_added_ms_p99 {p99:.2} ms");
-    let parts: [(&str, fn(&Timing) -> u64); 3] = [
+    type Part = fn(&Timing) -> u64;
+    let parts: [(&str, Part); 3] = [
         ("read", |timing| timing.decision_seen_at.saturating_sub(timing.tick_at)),
         ("attest", |timing| timing.attested_at.saturating_sub(timing.decision_seen_at)),
         ("hand_over", |timing| timing.handed_over_at.saturating_sub(timing.attested_at)),
