@@ -20,12 +20,12 @@ wasmd)
 	;;
 anvil)
 	# A copy: the checkout it comes from may be deleted while another one uses the cache.
-	modules=contracts/evm/node_modules/@foundry-rs
-	version=$(node -p "require('./$modules/anvil/package.json').version")
+	package=contracts/evm/node_modules/@foundry-rs/anvil-linux-amd64
+	version=$(node -p "require('./$package/package.json').version")
 	out=$cache/anvil-$version
 	if [ ! -x "$out/anvil" ]; then
 		mkdir -p "$out"
-		cp "$modules/anvil-$(node -p 'process.platform + "-" + (process.arch === "x64" ? "amd64" : process.arch)')/bin/anvil" "$out/.anvil-$$"
+		cp "$package/bin/anvil" "$out/.anvil-$$"
 		mv "$out/.anvil-$$" "$out/anvil"
 	fi
 	link anvil "$out/anvil"

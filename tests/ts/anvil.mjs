@@ -3,9 +3,9 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-const arch = { x64: "amd64", arm64: "arm64" }[process.arch];
+
 const binary = fileURLToPath(
-  new URL(`../../contracts/evm/node_modules/@foundry-rs/anvil-${process.platform}-${arch}/bin/anvil`, import.meta.url),
+  new URL("../../contracts/evm/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil", import.meta.url),
 );
 
 /** Starts anvil; answers its URL and how to stop it. */

@@ -1,10 +1,9 @@
-// Runs the forge that npm installed. Its own npm launcher ends with 0 even when forge failed, which would make
-// every check here green.
+// Runs the forge that npm installed, by its platform's own package: the npm launcher @foundry-rs/forge ends with 0 even
+// when forge failed, which would make every check here green, and lists packages of platforms that not every registry has.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-const arch = { x64: "amd64", arm64: "arm64" }[process.arch];
-const binary = import.meta.resolve(`@foundry-rs/forge-${process.platform}-${arch}/bin/forge`);
+const binary = import.meta.resolve("@foundry-rs/forge-linux-amd64/bin/forge");
 const project = fileURLToPath(new URL("..", import.meta.url));
 
 /** Runs `forge ...args` in the project; throws where it fails. */
