@@ -3,7 +3,6 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-
 const binary = fileURLToPath(
   new URL("../../contracts/evm/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil", import.meta.url),
 );
