@@ -24,7 +24,7 @@ const LEGS: [&str; 4] = ["polygon lock 0.1", "allianza lock 0.1", "ethereum tran
 
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
-    // one-sided executions: only with conservation off can both locks be rolled back and nothing else be there
+    // locks without unlocks are only opened with conservation off
     let net = Net::start(|options| options.conservation = Conservation::Off).await?;
     let measured = measure(&net).await;
     net.end(Vec::new()).await?;
@@ -63,7 +63,8 @@ async fn measure(net: &Net) -> Result<[f64; 2]> {
     println!("figure relayer.rollback_added_ms_p50 {p50:.2} ms");
     println!("figure relayer.rollback_added_ms_p99 {p99:.2} ms");
     type Part = fn(&Timing) -> u64;
-    let parts: [(&str, Part); 3] = [
+    let parts: [(&str, Part); 4] = [
+        ("after_read", |timing| timing.handed_over_at.saturating_sub(timing.decision_seen_at)),
         ("read", |timing| timing.decision_seen_at.saturating_sub(timing.tick_at)),
         ("attest", |timing| timing.attested_at.saturating_sub(timing.decision_seen_at)),
         ("hand_over", |timing| timing.handed_over_at.saturating_sub(timing.attested_at)),

@@ -11,8 +11,10 @@ use anyhow::{Context as _, Result};
 
 use crate::{held, state, the_leg, EVERYWHERE, FAR};
 
+type Tamper = fn(&mut Certificate);
+
 /// What is done to a true certificate, and how an EVM escrow and a CosmWasm contract refuse it.
-const TAMPERINGS: [(fn(&mut Certificate), &str, &str); 4] = [
+const TAMPERINGS: [(Tamper, &str, &str); 4] = [
     // a bit of the first signature's s: it recovers to somebody else
     (|certificate| turn_a_bit(certificate, 40), "NotAnAttestor", "which is not in attestor set"),
     (|certificate| certificate.signatures.truncate(1), "WrongSignatureCount", "give exactly that many"),
