@@ -165,7 +165,7 @@ pub async fn register(client: &CosmosClient, step: &mut Step<'_, '_>, manifest: 
     Ok(())
 }
 
-/// Fills the vault up to what the deployment file says.
+/// Puts what the deployment file says into a vault that has never had anything.
 pub async fn vault(
     client: &CosmosClient,
     step: &mut Step<'_, '_>,

@@ -81,7 +81,7 @@ async fn check_escrow(
     Ok(())
 }
 
-/// Fills the vault up to what the deployment file says.
+/// Puts what the deployment file says into a vault that has never had anything.
 pub async fn vault(
     deployer: &EvmDeployer,
     step: &mut Step<'_, '_>,

@@ -1,6 +1,6 @@
 //! `aes deploy`: contracts on every chain, and the manifest that everything else reads. Re-runnable: what is there and
-//! right is left alone, a change is shown before it is made, and the manifest is saved after each step, so that a run
-//! that broke off is gone on with and nothing is deployed twice.
+//! right is left alone, a change is shown before it is made, and the manifest is saved after each contract, so that a run
+//! that broke off is gone on with. Only a token whose escrow was not reached is deployed anew.
 
 mod cosmos;
 mod evm;
@@ -24,7 +24,7 @@ pub struct Deploy {
     /// make each change without asking
     #[arg(long)]
     yes: bool,
-    /// only show what would be changed
+    /// only show the next change, and stop there: what follows depends on it
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
 }
@@ -122,35 +122,26 @@ pub async fn deploy(config: &Config, approve: &mut Approve<'_>) -> Result<Manife
     cosmos::check_coordinator(&client, &manifest, deploy).await?;
     for (id, chain) in &deploy.chains {
         let mut step = Step { chain: id, deploy, approve };
-        let there = manifest.chains.get(id);
-        let entry = match id.kind() {
-            ChainKind::Evm => {
-                let deployer = EvmDeployer::connect(id.clone(), config.chain(id)?).await?;
-                evm::escrow(&deployer, &mut step, chain, &manifest.domain, there).await?
-            }
-            ChainKind::Cosmos if *id == deploy.home => {
-                cosmos::escrow(&client, &mut step, chain, &manifest.domain, there).await?
-            }
-            ChainKind::Cosmos => {
-                let client = CosmosClient::new(id, config.chain(id)?)?;
-                cosmos::escrow(&client, &mut step, chain, &manifest.domain, there).await?
-            }
-            ChainKind::Bitcoin => bail!("chain {id}: this release deploys to CosmWasm and EVM chains only"),
-        };
-        manifest.chains.insert(id.clone(), entry);
-        manifest.save(&config.manifest)?;
-        let mut step = Step { chain: id, deploy, approve };
-        cosmos::register(&client, &mut step, &manifest).await?;
+        let (domain, there) = (manifest.domain.clone(), manifest.chains.get(id).cloned());
         match id.kind() {
             ChainKind::Evm => {
                 let deployer = EvmDeployer::connect(id.clone(), config.chain(id)?).await?;
+                let entry = evm::escrow(&deployer, &mut step, chain, &domain, there.as_ref()).await?;
+                manifest.chains.insert(id.clone(), entry);
+                manifest.save(&config.manifest)?;
+                cosmos::register(&client, &mut step, &manifest).await?;
                 evm::vault(&deployer, &mut step, chain, manifest.chain(id)?).await?;
             }
-            _ => {
-                let client =
-                    if *id == deploy.home { client.clone() } else { CosmosClient::new(id, config.chain(id)?)? };
-                cosmos::vault(&client, &mut step, chain, manifest.chain(id)?).await?;
+            ChainKind::Cosmos => {
+                // the home chain's client again, for one sequence
+                let own = if *id == deploy.home { client.clone() } else { CosmosClient::new(id, config.chain(id)?)? };
+                let entry = cosmos::escrow(&own, &mut step, chain, &domain, there.as_ref()).await?;
+                manifest.chains.insert(id.clone(), entry);
+                manifest.save(&config.manifest)?;
+                cosmos::register(&client, &mut step, &manifest).await?;
+                cosmos::vault(&own, &mut step, chain, manifest.chain(id)?).await?;
             }
+            ChainKind::Bitcoin => bail!("chain {id}: this release deploys to CosmWasm and EVM chains only"),
         }
     }
     Ok(manifest)
