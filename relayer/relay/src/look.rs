@@ -14,7 +14,7 @@ use futures::future::try_join_all;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::watch;
 
-use crate::board::{is_newer, state_of, DecisionSeen, Place, Tracked};
+use crate::board::{is_newer, state_of, Board, DecisionSeen, Place, Tracked};
 use crate::event::What;
 use crate::Parts;
 
@@ -96,8 +96,11 @@ async fn read_state(parts: &Parts, state: HomeState, tick_at: u64) -> Result<Vec
         let Some(end) = page.last() else { return Ok(ids) };
         last = Some(end.number);
         let seen = DecisionSeen { tick_at, seen_at: parts.clock.now() };
-        let newly = |summary: &&ExecutionSummary| advance(parts, &summary.execution_id, state_of(state), seen);
-        let news: Vec<&ExecutionSummary> = page.iter().filter(newly).collect();
+        // a page under one lock, so that a round sees all of it and its executions share a certificate
+        let news: Vec<&ExecutionSummary> = {
+            let mut board = parts.board();
+            page.iter().filter(|summary| advance(&mut board, &summary.execution_id, state_of(state), seen)).collect()
+        };
         // first to work, then to paper
         parts.plan.notify_one();
         for summary in news {
@@ -108,8 +111,7 @@ async fn read_state(parts: &Parts, state: HomeState, tick_at: u64) -> Result<Vec
 }
 
 /// Whether it is one of ours and went on.
-fn advance(parts: &Parts, execution_id: &Hash32, state: State, seen: DecisionSeen) -> bool {
-    let mut board = parts.board();
+fn advance(board: &mut Board, execution_id: &Hash32, state: State, seen: DecisionSeen) -> bool {
     let known = board.executions.get_mut(execution_id);
     let Some(tracked) = known.filter(|tracked| is_newer(state, tracked.state)) else { return false };
     tracked.state = state;
@@ -139,7 +141,9 @@ fn take_in(parts: &Parts, record: ExecutionResponse, tick_at: u64) {
     let known = parts.board().executions.contains_key(&id);
     if known {
         // it went from one list to another between two questions
-        if advance(parts, &id, state, DecisionSeen { tick_at, seen_at: parts.clock.now() }) {
+        let seen = DecisionSeen { tick_at, seen_at: parts.clock.now() };
+        let went_on = advance(&mut parts.board(), &id, state, seen);
+        if went_on {
             decided(parts, &id, record.number, state);
         }
         return;
