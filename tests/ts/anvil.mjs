@@ -8,8 +8,8 @@ const binary = fileURLToPath(
 );
 
 /** Starts anvil; answers its URL and how to stop it. */
-export async function startAnvil() {
-  const child = spawn(binary, ["--port", "0", "--host", "127.0.0.1"], { stdio: ["ignore", "pipe", "inherit"] });
+export async function startAnvil(...options) {
+  const child = spawn(binary, ["--port", "0", "--host", "127.0.0.1", ...options], { stdio: ["ignore", "pipe", "inherit"] });
   const stop = () => child.kill();
   process.once("exit", stop);
   const url = await new Promise((resolve, reject) => {

@@ -1,37 +1,31 @@
 // Gas beside Boltz's ERC20Swap, on one anvil and with one token: whole transactions, steady state (every balance
-// exists, allowances are unlimited). Prints `figure NAME VALUE UNIT` and fails where a target is missed.
+// exists, allowances are unlimited). Prints `figure NAME VALUE UNIT` and fails where a target is missed; with --where, a table
+// of where the gas of each goes instead.
 import { readFileSync } from "node:fs";
-import { concat, createTestClient, getAddress, http, keccak256, maxUint256, parseEther, publicActions, sha256, toHex } from "viem";
-import { walletActions } from "viem";
+import { createTestClient, http, keccak256, maxUint256, parseEther, publicActions, sha256, toHex, walletActions } from "viem";
 import { generatePrivateKey, mnemonicToAccount, privateKeyToAccount } from "viem/accounts";
 import { foundry } from "viem/chains";
-import { forgeOutput } from "../../contracts/evm/scripts/forge-output.mjs";
 import { startAnvil } from "./anvil.mjs";
-import * as aes from "./protocol.mjs";
+import * as evm from "./evm.mjs";
+import { whereGasGoes } from "./where.mjs";
+import { COMMIT, decided, deploy, deployWorld, send } from "./world.mjs";
 
 const boltzArtifact = new URL("node_modules/boltz-core/dist/out/ERC20Swap.sol/ERC20Swap.json", import.meta.url);
 const amount = parseEther("100");
-const homeChain = "cosmos:allianza-1";
-const coordinator = keccak256(toHex("the coordinator"));
 const [admin, depositor, recipient, relayer] = [0, 1, 2, 3].map((addressIndex) =>
   mnemonicToAccount("test test test test test test test test test test test junk", { addressIndex }),
 );
 const holders = Array.from({ length: 16 }, () => privateKeyToAccount(generatePrivateKey()).address);
-const attestors = [1n, 2n, 3n]
-  .map((n) => privateKeyToAccount(keccak256(toHex(`attestor ${n}`))))
-  .sort((a, b) => (a.address.toLowerCase() < b.address.toLowerCase() ? -1 : 1));
 
-const anvil = await startAnvil();
+const showWhere = process.argv.includes("--where");
+const tables = new Map();
+const anvil = await startAnvil(...(showWhere ? ["--steps-tracing"] : []));
 const chain = createTestClient({ chain: foundry, mode: "anvil", transport: http(anvil.url), pollingInterval: 20 })
   .extend(publicActions)
   .extend(walletActions);
 
-const tokenOutput = forgeOutput("AlzToken");
-const escrowOutput = forgeOutput("AesEscrow");
-const boltzOutput = JSON.parse(readFileSync(boltzArtifact, "utf8"));
-const token = await deploy(tokenOutput, [admin.address, admin.address, parseEther("1000000")]);
-const boltz = await deploy(boltzOutput, []);
-const escrow = await deploy(escrowOutput, [settings()]);
+const { token, escrow } = await deployWorld(chain, admin);
+const boltz = await deploy(chain, admin, JSON.parse(readFileSync(boltzArtifact, "utf8")), []);
 await steadyState();
 
 const prepare = await prepareOne(leg(0, recipient.address));
@@ -39,6 +33,10 @@ const settle = await settleLegs("one leg", [leg(0, recipient.address)]);
 const settle16 = await settleLegs("sixteen legs", holders.map((holder, index) => leg(index, holder)));
 const { lock, claim } = await boltzSwap();
 anvil.stop();
+if (showWhere) {
+  printTables();
+  process.exit();
+}
 
 figure("evm.gas.prepare", prepare, "gas");
 figure("evm.gas.settle", settle, "gas");
@@ -60,27 +58,23 @@ function target(name, value, most) {
   process.exitCode = 1;
 }
 
-function settings() {
-  return {
-    homeChain,
-    coordinator,
-    token: token.address,
-    attestorSet: { id: 1n, threshold: 2, attestors: attestors.map((a) => ({ signer: a.address, bitcoinKey: keccak256(a.address) })) },
-    limits: { maxLeg: parseEther("1000"), reservePerHour: parseEther("1000"), mintCap: parseEther("1000") },
-    maxHorizon: 86_400n,
-    escapeDelay: 86_400n,
-    limitsDelay: 3_600n,
-    setGrace: 86_400n,
-    admin: admin.address,
-  };
+/** As Markdown: a line a kind, a column a transaction. */
+function printTables() {
+  const line = (cells) => console.log(`| ${cells.join(" | ")} |`);
+  const number = (gas) => gas.toLocaleString("en");
+  line(["", ...tables.keys()]);
+  line(["---", ...Array(tables.size).fill("--:")]);
+  const all = [...tables.values()];
+  for (const kind of Object.keys(all[0])) line([kind, ...all.map((table) => number(table[kind]))]);
+  line(["**together**", ...all.map((table) => number(Object.values(table).reduce((sum, gas) => sum + gas, 0)))]);
 }
 
 /** Every account that takes part has ALZ already, and the depositor has approved both contracts for ever. */
 async function steadyState() {
   for (const account of [depositor.address, recipient.address, escrow.address, boltz.address, ...holders]) {
-    await send(admin, token, "transfer", [account, parseEther("10000")]);
+    await gas(admin, token, "transfer", [account, parseEther("10000")]);
   }
-  for (const spender of [escrow.address, boltz.address]) await send(depositor, token, "approve", [spender, maxUint256]);
+  for (const spender of [escrow.address, boltz.address]) await gas(depositor, token, "approve", [spender, maxUint256]);
 }
 
 function leg(index, to) {
@@ -88,21 +82,15 @@ function leg(index, to) {
 }
 
 async function prepareOne(one) {
-  return send(depositor, escrow, "prepare", [keccak256(toHex("prepare")), await deadline(), one]);
+  return gas(depositor, escrow, "prepare", [evm.terms(await deadline(), one), one.to, keccak256(toHex("prepare"))], "prepare");
 }
 
 /** Prepares the legs of one execution, then settles them all in one transaction under 2 of 3 signatures. */
 async function settleLegs(name, legs) {
   const executionId = keccak256(toHex(name));
-  for (const each of legs) await send(depositor, escrow, "prepare", [executionId, await deadline(), each]);
-  const decisionsRoot = aes.tree([aes.structHash("Decision", { executionId, decision: 1 })]).root;
-  const message = { decisionsRoot, attestorSet: 1n };
-  const domain = aes.domain(homeChain, coordinator);
-  const signatures = await Promise.all(
-    attestors.slice(1).map((a) => a.signTypedData({ domain, types: aes.types, primaryType: "Decided", message })),
-  );
-  const certificate = { attestorSet: 1n, signatures: concat(signatures) };
-  return send(relayer, escrow, "finalize", [certificate, [{ executionId, path: [], legs }]]);
+  for (const each of legs) await gas(depositor, escrow, "prepare", [evm.terms(await deadline(), each), each.to, executionId]);
+  const batch = await decided(COMMIT, [{ executionId, legs }]);
+  return gas(relayer, escrow, "finalizeBatch", [batch], `finalize ${name}`);
 }
 
 async function boltzSwap() {
@@ -114,8 +102,8 @@ async function boltzSwap() {
     abi: boltz.abi.filter((item) => item.name === name && item.inputs.length === count),
   });
   return {
-    lock: await send(depositor, overload("lock", 5), "lock", lockArgs),
-    claim: await send(recipient, overload("claim", 5), "claim", [preimage, amount, token.address, depositor.address, timelock]),
+    lock: await gas(depositor, overload("lock", 5), "lock", lockArgs, "Boltz lock"),
+    claim: await gas(recipient, overload("claim", 5), "claim", [preimage, amount, token.address, depositor.address, timelock], "Boltz claim"),
   };
 }
 
@@ -123,16 +111,9 @@ async function deadline() {
   return (await chain.getBlock()).timestamp + 3_600n;
 }
 
-async function deploy({ abi, bytecode }, args) {
-  const hash = await chain.deployContract({ account: admin, abi, bytecode: bytecode.object ?? bytecode, args });
-  const { contractAddress } = await chain.waitForTransactionReceipt({ hash });
-  return { address: getAddress(contractAddress), abi };
-}
-
-/** Sends, and answers the gas the whole transaction took. */
-async function send(account, { address, abi }, functionName, args) {
-  const hash = await chain.writeContract({ account, address, abi, functionName, args });
-  const receipt = await chain.waitForTransactionReceipt({ hash });
-  if (receipt.status !== "success") throw new Error(`${functionName} reverted`);
+/** Sends, and answers the gas the whole transaction took. `column`: where to note what it went into. */
+async function gas(account, contract, functionName, args, column) {
+  const receipt = await send(chain, account, contract, functionName, args);
+  if (showWhere && column) tables.set(column, await whereGasGoes(chain, receipt));
   return Number(receipt.gasUsed);
 }

@@ -2,8 +2,11 @@
 // The attestor sets this escrow knows, by id, and the one way to a next set: the current one signs it.
 pragma solidity 0.8.37;
 
-import {Attestor, AttestorSet, Certificate, Certificates, StoredSet} from "./Certificates.sol";
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
+
+import {Attestor, AttestorSet, Certificates, StoredSet} from "./Certificates.sol";
 import {IAesEscrow} from "./IAesEscrow.sol";
+import {Statements} from "./Statements.sol";
 
 abstract contract AttestorSets is IAesEscrow {
     mapping(uint64 id => StoredSet) private _sets;
@@ -23,27 +26,29 @@ abstract contract AttestorSets is IAesEscrow {
 
     constructor(bytes32 salt, AttestorSet memory first, uint64 horizon, uint64 grace) {
         domainSalt = salt;
-        domainSeparator = Certificates.domainSeparator(salt);
+        domainSeparator = Statements.domainSeparator(salt);
         maxHorizon = horizon;
         setGrace = grace;
-        addSet(first, Certificates.hashSet(first), 0);
+        addSet(first, Statements.hashSet(first), 0);
     }
 
     /// @inheritdoc IAesEscrow
-    function rotate(AttestorSet calldata next, Certificate calldata rotated) external {
+    function rotate(AttestorSet calldata next, bytes calldata rotated) external {
         uint64 current = currentSet;
-        bytes32 nextHash = Certificates.hashSet(next);
+        bytes32 nextHash = Statements.hashSet(next);
         if (_setHashes[next.id] == nextHash) {
             emit SetRotationRepeated(next.id, nextHash);
             return;
         }
         require(next.id > current && next.id - current == 1, NotTheNextSet(current, next.id));
-        require(rotated.attestorSet == current, NotTheCurrentSet(current, rotated.attestorSet));
-        verify(rotated, Certificates.rotated(next.id, nextHash, current));
+        uint256 certificate = Certificates.begin(rotated);
+        uint64 signedBy = Certificates.setAt(certificate);
+        require(signedBy == current, NotTheCurrentSet(current, signedBy));
+        verify(certificate, Statements.rotated(next.id, nextHash, current));
 
         // The last hold the old set can have certified ends at the horizon; the grace is for settling it.
-        uint64 expiresAt = uint64(block.timestamp) + maxHorizon + setGrace;
-        _sets[current].expiresAt = expiresAt;
+        uint40 expiresAt = uint40(block.timestamp + maxHorizon + setGrace);
+        _sets[current].seal = Certificates.expiring(_sets[current].seal, expiresAt);
         addSet(next, nextHash, expiresAt);
     }
 
@@ -54,7 +59,7 @@ abstract contract AttestorSets is IAesEscrow {
         returns (uint8 threshold, uint64 expiresAt, Attestor[] memory attestors)
     {
         StoredSet memory set = _sets[id];
-        return (set.threshold, set.expiresAt, Certificates.load(set));
+        return (set.threshold, Certificates.expiryOf(set.seal), Certificates.load(set));
     }
 
     /// @inheritdoc IAesEscrow
@@ -62,8 +67,11 @@ abstract contract AttestorSets is IAesEscrow {
         return _setHashes[id];
     }
 
-    function verify(Certificate calldata certificate, bytes32 structHash) internal view {
-        Certificates.verify(_sets[certificate.attestorSet], certificate, domainSeparator, structHash);
+    /// @dev Reverts unless the certificate that begins at `offset` in calldata is a good one on `structHash`.
+    function verify(uint256 offset, bytes32 structHash) internal view {
+        StoredSet storage set = _sets[Certificates.setAt(offset)];
+        bytes32 digest = MessageHashUtils.toTypedDataHash(domainSeparator, structHash);
+        if (!Certificates.isValid(set.seal, offset, digest)) Certificates.refuse(set, offset, digest);
     }
 
     function addSet(AttestorSet memory set, bytes32 setHash, uint64 previousExpiresAt) private {

@@ -9,11 +9,13 @@ import {IAesEscrow} from "./IAesEscrow.sol";
 import {Limits} from "./Reserve.sol";
 
 abstract contract Controls is IAesEscrow, Ownable2Step {
-    // A prepare from an account reads these two and nothing else of the settings: one slot.
+    // The largest leg that may be prepared now: `_maxLeg`, or 0 under a pause. Every prepare reads this one slot, makes
+    // one comparison with it, and asks the next two only for what to say.
+    uint256 internal _gate;
     uint128 internal _maxLeg;
     bool internal _paused;
 
-    // A prepare from the reserve reads these two as well: one more slot.
+    // A prepare from the reserve reads these two as well.
     uint128 internal _reservePerHour;
     uint128 internal _mintCap;
 
@@ -31,12 +33,14 @@ abstract contract Controls is IAesEscrow, Ownable2Step {
     /// @inheritdoc IAesEscrow
     function pause() external onlyOwner {
         _paused = true;
+        _gate = 0;
         emit Paused();
     }
 
     /// @inheritdoc IAesEscrow
     function unpause() external onlyOwner {
         _paused = false;
+        _gate = _maxLeg;
         emit Unpaused();
     }
 
@@ -80,6 +84,7 @@ abstract contract Controls is IAesEscrow, Ownable2Step {
         _maxLeg = next.maxLeg;
         _reservePerHour = next.reservePerHour;
         _mintCap = next.mintCap;
+        if (!_paused) _gate = next.maxLeg;
         emit LimitsApplied(next);
     }
 }

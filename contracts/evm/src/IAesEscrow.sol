@@ -2,17 +2,11 @@
 // Everything an outsider needs of the escrow: its types, messages, queries, events and errors.
 pragma solidity 0.8.37;
 
-import {Certificate, AttestorSet, Attestor} from "./Certificates.sol";
+import {AttestorSet, Attestor} from "./Certificates.sol";
 import {Status} from "./Holds.sol";
-import {Leg, Function} from "./Legs.sol";
+import {Leg} from "./Legs.sol";
 import {Limits} from "./Reserve.sol";
-
-/// @notice The legs of one execution, with the path of its Decision leaf up to the certified root.
-struct Settlement {
-    bytes32 executionId;
-    bytes32[] path;
-    Leg[] legs;
-}
+import {Terms} from "./Terms.sol";
 
 /// @notice An EIP-2612 permit for the escrow. `deadline` 0 means there is none.
 struct PermitData {
@@ -47,7 +41,8 @@ struct Settings {
 /// @title The AES escrow of one EVM chain
 /// @notice Holds the legs of executions until the home chain's decision, certified by the attestors, settles them.
 interface IAesEscrow {
-    event Prepared(bytes32 indexed executionId, bytes32 indexed legHash, Leg leg, uint64 deadline);
+    /// @notice A leg is held. What is not here, `from`, the leg hash covers; the token's Transfer beside it has it too.
+    event Prepared(bytes32 indexed executionId, bytes32 indexed legHash, Terms terms);
     event Finalized(bytes32 indexed executionId, bytes32 indexed legHash);
     event Released(bytes32 indexed executionId, bytes32 indexed legHash, bool wasHeld);
     event Escaped(bytes32 indexed executionId, bytes32 indexed legHash);
@@ -72,9 +67,11 @@ interface IAesEscrow {
     error ZeroAmount();
     error LegTooLarge(uint128 amount, uint128 maxLeg);
     /// @notice `from` and `to` do not fit the leg's function (protocol, section 3).
-    error WrongAccounts(Function fn_, address from, address to);
+    error WrongAccounts(uint8 fn_, address from, address to);
+    /// @notice ALZ given to the escrow or to the token would be lost. To fill the vault, use lock.
+    error WrongRecipient(address to);
     /// @notice The leg takes from the reserve: use prepareReserve. Or it takes from an account: use prepare.
-    error WrongSource(Function fn_);
+    error WrongSource(uint8 fn_);
     /// @notice Only the leg's `from` may do this.
     error NotTheDepositor(address caller, address depositor);
     /// @notice The depositor's signature over Deposit(executionId, legHash, deadline) does not verify.
@@ -90,8 +87,11 @@ interface IAesEscrow {
     error EscapeTooEarly(uint256 nowSeconds, uint256 opensAt);
     /// @notice The leg is no leaf under the manifest root.
     error LegNotInManifest(bytes32 legHash, bytes32 manifestRoot);
+    /// @notice There is no execution in the batch, or no leg in an execution.
     error EmptyBatch();
     error BatchTooLarge(uint256 legs, uint256 bound);
+    /// @notice The batch ends before what begins at byte `offset` of it does.
+    error BatchCutShort(uint256 offset, uint256 length);
     /// @notice This settlement's path leads to another root than the first one's.
     error OtherDecisionsRoot(bytes32 executionId, bytes32 root, bytes32 expected);
     /// @notice A token call failed with less gas than it may need: send the transaction again with more.
@@ -106,8 +106,10 @@ interface IAesEscrow {
     /// @notice A setting of the deployment is missing or out of range.
     error WrongSetting(string name);
 
-    /// @notice The depositor puts the leg's ALZ, from the allowance given to this escrow, into a hold.
-    function prepare(bytes32 executionId, uint64 deadline, Leg calldata leg) external;
+    /// @notice The depositor, who is the sender, puts the leg's ALZ, from the allowance given to this escrow, into a hold.
+    /// @param terms the rest of the leg, packed: index (1 byte), function (1), deadline (8), amount (16).
+    /// @param to zero for lock and burn.
+    function prepare(Terms terms, address to, bytes32 executionId) external;
 
     /// @notice The same, sent by anyone with the depositor's signature over Deposit(executionId, legHash, deadline).
     /// @dev A bare permit names no execution: whoever saw it could spend it under an execution and a `to` of
@@ -129,23 +131,25 @@ interface IAesEscrow {
         Leg calldata leg,
         bytes32 manifestRoot,
         bytes32[] calldata proof,
-        Certificate calldata opened
+        bytes calldata opened
     ) external;
 
     /// @notice Gives each leg to its destination. At most MAX_BATCH legs.
-    /// @param decided certificate on Decided(decisionsRoot, attestorSet), commit leaves.
-    function finalize(Certificate calldata decided, Settlement[] calldata settlements) external;
+    /// @param batch a certificate on Decided(decisionsRoot, attestorSet), and behind it, for each execution: its id (32 bytes),
+    /// the length of its commit leaf's path (1), the number of its legs (1), the path (32 each), the legs (58 each: index 1,
+    /// function 1, amount 16, from 20, to 20).
+    function finalizeBatch(bytes calldata batch) external;
 
     /// @notice Gives each leg back to its source, or forbids it for ever where nothing is held. At most MAX_BATCH legs.
-    /// @param decided certificate on Decided(decisionsRoot, attestorSet), abort leaves.
-    function release(Certificate calldata decided, Settlement[] calldata settlements) external;
+    /// @param batch as in finalizeBatch, with abort leaves.
+    function releaseBatch(bytes calldata batch) external;
 
     /// @notice The depositor takes a hold back that no decision reached for `escapeDelay` after its deadline.
     function escape(bytes32 executionId, Leg calldata leg) external;
 
     /// @notice Adds the next attestor set, signed by the current one.
     /// @param rotated certificate on Rotated(newSet, newSetHash, attestorSet).
-    function rotate(AttestorSet calldata next, Certificate calldata rotated) external;
+    function rotate(AttestorSet calldata next, bytes calldata rotated) external;
 
     /// @notice Adds to the vault from the sender's allowance.
     function fundVault(uint128 amount) external;

@@ -25,8 +25,6 @@ library Reserve {
     function available(Bucket memory bucket, uint128 perHour) internal view returns (uint128) {
         uint256 elapsed = block.timestamp - bucket.updatedAt;
         uint256 level = bucket.level + (elapsed * perHour) / 1 hours;
-        // casting is safe: what is above `perHour` is cut off.
-        // forge-lint: disable-next-line(unsafe-typecast)
         return level < perHour ? uint128(level) : perHour;
     }
 

@@ -6,11 +6,13 @@ import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/Messa
 
 import {AesEscrow} from "../src/AesEscrow.sol";
 import {AlzToken} from "../src/AlzToken.sol";
-import {Attestor, AttestorSet, Certificate, Certificates} from "../src/Certificates.sol";
+import {Attestor, AttestorSet} from "../src/Certificates.sol";
 import {Status} from "../src/Holds.sol";
-import {Settings, Settlement} from "../src/IAesEscrow.sol";
+import {Settings} from "../src/IAesEscrow.sol";
 import {Function, Leg} from "../src/Legs.sol";
 import {Limits} from "../src/Reserve.sol";
+import {Statements} from "../src/Statements.sol";
+import {Certificate, Packing, Settlement} from "./Packing.sol";
 import {vm} from "./Vm.sol";
 
 abstract contract Base {
@@ -91,21 +93,23 @@ abstract contract Base {
 
     function prepare(Leg memory leg) internal {
         vm.prank(leg.from);
-        escrow.prepare(id, deadline, leg);
+        escrow.prepare(Packing.terms(deadline, leg), leg.to, id);
     }
 
     /// The leg alone is the manifest: its leaf is the root, and the proof is empty.
     function prepareReserve(Leg memory leg) internal {
-        bytes32 root = Certificates.leaf(escrow.legHash(leg));
-        escrow.prepareReserve(id, deadline, leg, root, new bytes32[](0), opened(id, root, deadline));
+        bytes32 root = Statements.leaf(escrow.legHash(leg));
+        escrow.prepareReserve(
+            id, deadline, leg, root, new bytes32[](0), Packing.pack(opened(id, root, deadline))
+        );
     }
 
     function finalize(Leg memory leg) internal {
-        escrow.finalize(decided(id, COMMIT), one(leg));
+        escrow.finalizeBatch(Packing.batch(decided(id, COMMIT), one(leg)));
     }
 
     function release(Leg memory leg) internal {
-        escrow.release(decided(id, ABORT), one(leg));
+        escrow.releaseBatch(Packing.batch(decided(id, ABORT), one(leg)));
     }
 
     function fundVault(uint128 amount) internal {
@@ -131,7 +135,7 @@ abstract contract Base {
         view
         returns (Certificate memory)
     {
-        return certify(1, Certificates.opened(executionId, root, until, 1));
+        return certify(1, Statements.opened(executionId, root, until, 1));
     }
 
     /// The decision alone is the tree.
@@ -144,19 +148,31 @@ abstract contract Base {
         view
         returns (Certificate memory)
     {
-        bytes32 root = Certificates.leaf(Certificates.decision(executionId, decision));
-        return certify(set, Certificates.decided(root, set));
+        bytes32 root = Statements.leaf(Statements.decision(executionId, decision));
+        return certify(set, Statements.decided(root, set));
     }
 
-    /// Signed by the first two of `keys`.
+    /// Signed by the first two of `keys`; the others are absent.
     function certify(uint64 set, bytes32 structHash) internal view returns (Certificate memory) {
-        return Certificate(set, bytes.concat(sign(keys[0], structHash), sign(keys[1], structHash)));
+        bytes memory signatures = bytes.concat(sign(keys[0], structHash), sign(keys[1], structHash));
+        return Certificate(set, signatures, addressesFrom(2));
+    }
+
+    /// Of `keys` from this place on.
+    function addressesFrom(uint256 place) internal view returns (address[] memory addresses) {
+        addresses = new address[](keys.length - place);
+        for (uint256 i; i < addresses.length; ++i) {
+            addresses[i] = vm.addr(keys[place + i]);
+        }
     }
 
     function sign(uint256 key, bytes32 structHash) internal view returns (bytes memory) {
-        (uint8 v, bytes32 r, bytes32 s) =
-            vm.sign(key, MessageHashUtils.toTypedDataHash(escrow.domainSeparator(), structHash));
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digestOf(structHash));
         return abi.encodePacked(r, s, v);
+    }
+
+    function digestOf(bytes32 structHash) internal view returns (bytes32) {
+        return MessageHashUtils.toTypedDataHash(escrow.domainSeparator(), structHash);
     }
 
     function setOf(uint64 setId, uint8 threshold, uint256[] memory of_)

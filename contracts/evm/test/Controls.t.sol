@@ -5,10 +5,10 @@ pragma solidity 0.8.37;
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 
 import {AesEscrow} from "../src/AesEscrow.sol";
-import {Certificates} from "../src/Certificates.sol";
 import {IAesEscrow, Settings} from "../src/IAesEscrow.sol";
 import {Leg} from "../src/Legs.sol";
 import {Limits} from "../src/Reserve.sol";
+import {Statements} from "../src/Statements.sol";
 import {Base} from "./Base.sol";
 import {vm} from "./Vm.sol";
 
@@ -98,7 +98,7 @@ contract ControlsTest is Base {
         vm.assertEq(escrow.chain(), "eip155:31337", "chain");
         vm.assertEq(escrow.token(), address(token), "token");
         vm.assertEq(escrow.currentSet(), 1, "set");
-        vm.assertEq(escrow.domainSalt(), Certificates.domainSalt(HOME_CHAIN, COORDINATOR), "salt");
+        vm.assertEq(escrow.domainSalt(), Statements.domainSalt(HOME_CHAIN, COORDINATOR), "salt");
     }
 
     function test_refuses_wrong_settings() public {

@@ -4,10 +4,10 @@
 pragma solidity 0.8.37;
 
 import {AesEscrow} from "../src/AesEscrow.sol";
-import {Certificates} from "../src/Certificates.sol";
 import {Status} from "../src/Holds.sol";
-import {Function, Leg, Legs} from "../src/Legs.sol";
+import {Function, Leg} from "../src/Legs.sol";
 import {Base} from "./Base.sol";
+import {Packing} from "./Packing.sol";
 import {vm} from "./Vm.sol";
 
 /// @dev Sends any message in any order; honest attestors commit only what is held whole. Counts what the legs move.
@@ -48,7 +48,7 @@ contract Handler is Base {
             }
         } else {
             vm.prank(depositor);
-            try escrow.prepare(id, deadline, leg) {}
+            try escrow.prepare(Packing.terms(deadline, leg), leg.to, id) {}
             catch {
                 return;
             }

@@ -2,22 +2,24 @@
 // How holds begin, and every reason for which one does not.
 pragma solidity 0.8.37;
 
-import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 
-import {Certificate, Certificates} from "../src/Certificates.sol";
+import {Certificates} from "../src/Certificates.sol";
 import {Status} from "../src/Holds.sol";
 import {IAesEscrow, PermitData} from "../src/IAesEscrow.sol";
 import {Function, Leg} from "../src/Legs.sol";
 import {Reserve} from "../src/Reserve.sol";
+import {Statements} from "../src/Statements.sol";
 import {Base} from "./Base.sol";
+import {Packing} from "./Packing.sol";
+import {Wallet} from "./Wallet.sol";
 import {vm} from "./Vm.sol";
 
 contract PrepareTest is Base {
     function test_a_depositor_prepares() public {
         Leg memory leg = transferLeg(100 * ALZ);
         vm.expectEmit(address(escrow));
-        emit IAesEscrow.Prepared(id, escrow.legHash(leg), leg, deadline);
+        emit IAesEscrow.Prepared(id, escrow.legHash(leg), Packing.terms(deadline, leg));
         prepare(leg);
 
         (Status status, uint64 until, uint64 heldAt, uint64 settledAt) =
@@ -51,14 +53,18 @@ contract PrepareTest is Base {
         );
     }
 
-    function test_refuses_a_sender_that_is_not_the_depositor() public {
-        vm.expectRevert(abi.encodeWithSelector(IAesEscrow.NotTheDepositor.selector, address(this), depositor));
-        escrow.prepare(id, deadline, transferLeg(1));
-    }
-
-    function test_refuses_a_deadline_that_is_now() public {
-        uint64 now_ = uint64(block.timestamp);
-        refuse(lockLeg(1), now_, abi.encodeWithSelector(IAesEscrow.DeadlinePassed.selector, now_, now_));
+    function test_whoever_sends_a_prepare_pays_for_it() public {
+        vm.prank(depositor);
+        token.transfer(recipient, 5 * ALZ);
+        vm.startPrank(recipient);
+        token.approve(address(escrow), 5 * ALZ);
+        escrow.prepare(Packing.terms(deadline, lockLeg(5 * ALZ)), address(0), id);
+        vm.stopPrank();
+        assertStatus(lockLeg(5 * ALZ), Status.None, "the depositor's leg");
+        Leg memory theirs = lockLeg(5 * ALZ);
+        theirs.from = recipient;
+        assertStatus(theirs, Status.Held, "another leg, of the sender's own");
+        vm.assertEq(token.balanceOf(recipient), 0, "paid by the sender");
     }
 
     function test_refuses_a_deadline_past_the_horizon() public {
@@ -69,7 +75,7 @@ contract PrepareTest is Base {
             abi.encodeWithSelector(IAesEscrow.DeadlineTooFar.selector, latest + 1, latest)
         );
         vm.prank(depositor);
-        escrow.prepare(id, latest, lockLeg(1));
+        escrow.prepare(Packing.terms(latest, lockLeg(1)), address(0), id);
     }
 
     function test_refuses_nothing_and_too_much() public {
@@ -104,6 +110,29 @@ contract PrepareTest is Base {
         this.reserve(leg);
     }
 
+    function test_refuses_to_give_to_the_escrow_or_to_the_token() public {
+        fundVault(100 * ALZ);
+        address[2] memory sinks = [address(escrow), address(token)];
+        PermitData memory none;
+        for (uint256 i; i < 2; ++i) {
+            bytes memory why = abi.encodeWithSelector(IAesEscrow.WrongRecipient.selector, sinks[i]);
+            Leg memory leg = transferLeg(1);
+            leg.to = sinks[i];
+            refuse(leg, deadline, why);
+            bytes memory signature = authorization(leg);
+            vm.expectRevert(why);
+            escrow.prepareFor(id, deadline, leg, signature, none);
+            leg = unlockLeg(1);
+            leg.to = sinks[i];
+            vm.expectRevert(why);
+            this.reserve(leg);
+            leg = mintLeg(1);
+            leg.to = sinks[i];
+            vm.expectRevert(why);
+            this.reserve(leg);
+        }
+    }
+
     function test_refuses_the_other_source() public {
         Leg memory leg = unlockLeg(1);
         leg.from = depositor;
@@ -128,7 +157,7 @@ contract PrepareTest is Base {
         token.approve(address(escrow), 0);
         vm.prank(depositor);
         vm.expectPartialRevert(bytes4(keccak256("ERC20InsufficientAllowance(address,uint256,uint256)")));
-        escrow.prepare(id, deadline, lockLeg(1));
+        escrow.prepare(Packing.terms(deadline, lockLeg(1)), address(0), id);
         assertStatus(lockLeg(1), Status.None, "no hold");
     }
 
@@ -245,8 +274,8 @@ contract PrepareTest is Base {
     }
 
     function test_refuses_a_leg_outside_the_manifest() public {
-        bytes32 root = Certificates.leaf(escrow.legHash(mintLeg(1)));
-        Certificate memory certificate = opened(id, root, deadline);
+        bytes32 root = Statements.leaf(escrow.legHash(mintLeg(1)));
+        bytes memory certificate = Packing.pack(opened(id, root, deadline));
         Leg memory other = mintLeg(2);
         vm.expectRevert(
             abi.encodeWithSelector(IAesEscrow.LegNotInManifest.selector, escrow.legHash(other), root)
@@ -256,8 +285,8 @@ contract PrepareTest is Base {
 
     function test_refuses_a_certificate_for_another_deadline() public {
         Leg memory leg = mintLeg(1);
-        bytes32 root = Certificates.leaf(escrow.legHash(leg));
-        Certificate memory certificate = opened(id, root, deadline);
+        bytes32 root = Statements.leaf(escrow.legHash(leg));
+        bytes memory certificate = Packing.pack(opened(id, root, deadline));
         vm.expectPartialRevert(Certificates.NotAnAttestor.selector);
         escrow.prepareReserve(id, deadline + 1, leg, root, new bytes32[](0), certificate);
     }
@@ -265,7 +294,7 @@ contract PrepareTest is Base {
     function testFuzz_a_leg_of_any_amount_is_held_or_refused(uint128 amount) public {
         Leg memory leg = lockLeg(amount);
         vm.prank(depositor);
-        try escrow.prepare(id, deadline, leg) {
+        try escrow.prepare(Packing.terms(deadline, leg), leg.to, id) {
             vm.assertTrue(amount > 0 && amount <= 1_000 * ALZ, "within the limits");
             assertBooks(0, amount, 0);
         } catch {
@@ -283,7 +312,7 @@ contract PrepareTest is Base {
     function refuse(Leg memory leg, uint64 until, bytes memory why) private {
         vm.prank(leg.from);
         vm.expectRevert(why);
-        escrow.prepare(id, until, leg);
+        escrow.prepare(Packing.terms(until, leg), leg.to, id);
     }
 
     function refuseFor(
@@ -306,7 +335,7 @@ contract PrepareTest is Base {
     }
 
     function authorization(Leg memory leg) private view returns (bytes memory) {
-        return sign(depositorKey, Certificates.deposit(id, escrow.legHash(leg), deadline));
+        return sign(depositorKey, Statements.deposit(id, escrow.legHash(leg), deadline));
     }
 
     function permit(uint256 value) private view returns (PermitData memory) {
@@ -325,26 +354,5 @@ contract PrepareTest is Base {
         (uint8 v, bytes32 r, bytes32 s) =
             vm.sign(depositorKey, MessageHashUtils.toTypedDataHash(token.DOMAIN_SEPARATOR(), structHash));
         return PermitData(value, deadline, v, r, s);
-    }
-}
-
-/// @dev A contract account that takes its owner's signatures for its own.
-contract Wallet is IERC1271 {
-    address private immutable OWNER;
-
-    constructor(address owner) {
-        OWNER = owner;
-    }
-
-    function approve(address token, address spender) external {
-        (bool ok,) =
-            token.call(abi.encodeWithSignature("approve(address,uint256)", spender, type(uint256).max));
-        require(ok);
-    }
-
-    function isValidSignature(bytes32 hash, bytes calldata signature) external view returns (bytes4) {
-        address signer =
-            ecrecover(hash, uint8(signature[64]), bytes32(signature[:32]), bytes32(signature[32:64]));
-        return signer == OWNER ? IERC1271.isValidSignature.selector : bytes4(0);
     }
 }

@@ -5,11 +5,11 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 import {AesEscrow} from "../src/AesEscrow.sol";
-import {Certificate} from "../src/Certificates.sol";
 import {Status} from "../src/Holds.sol";
-import {IAesEscrow, Settlement} from "../src/IAesEscrow.sol";
+import {IAesEscrow} from "../src/IAesEscrow.sol";
 import {Leg} from "../src/Legs.sol";
 import {Base} from "./Base.sol";
+import {Packing} from "./Packing.sol";
 import {RefusingToken} from "./RefusingToken.sol";
 import {vm} from "./Vm.sol";
 
@@ -29,11 +29,11 @@ contract RefusalTest is Base {
         emit IAesEscrow.SettlementFailed(
             id, escrow.legHash(legs[1]), abi.encodeWithSelector(RefusingToken.Refused.selector, legs[1].to)
         );
-        escrow.finalize(decided(id, COMMIT), many(legs));
+        escrow.finalizeBatch(Packing.batch(decided(id, COMMIT), many(legs)));
         assertPaidAllBut(legs, 1);
 
         refusing.refuse(address(0), RefusingToken.Way.Revert);
-        escrow.finalize(decided(id, COMMIT), many(legs));
+        escrow.finalizeBatch(Packing.batch(decided(id, COMMIT), many(legs)));
         vm.assertEq(refusing.balanceOf(legs[1].to), 1 * ALZ, "paid on the second try");
         assertStatus(legs[1], Status.Finalized, "finalized");
     }
@@ -41,14 +41,14 @@ contract RefusalTest is Base {
     function test_an_answer_of_false_is_a_refusal() public {
         Leg[] memory legs = threeLegs();
         refusing.refuse(legs[0].to, RefusingToken.Way.AnswerFalse);
-        escrow.finalize(decided(id, COMMIT), many(legs));
+        escrow.finalizeBatch(Packing.batch(decided(id, COMMIT), many(legs)));
         assertPaidAllBut(legs, 0);
     }
 
     function test_a_token_call_that_burns_its_gas_does_not_starve_the_rest() public {
         Leg[] memory legs = threeLegs();
         refusing.refuse(legs[0].to, RefusingToken.Way.BurnGas);
-        escrow.finalize{gas: 800_000}(decided(id, COMMIT), many(legs));
+        escrow.finalizeBatch{gas: 800_000}(Packing.batch(decided(id, COMMIT), many(legs)));
         assertPaidAllBut(legs, 0);
     }
 
@@ -57,9 +57,8 @@ contract RefusalTest is Base {
         gas = 30_000 + gas % 270_000;
         Leg memory leg = transferLeg(1 * ALZ);
         prepare(leg);
-        Certificate memory certificate = decided(id, COMMIT);
-        Settlement[] memory settlements = one(leg);
-        try escrow.finalize{gas: gas}(certificate, settlements) {
+        bytes memory batch = Packing.batch(decided(id, COMMIT), one(leg));
+        try escrow.finalizeBatch{gas: gas}(batch) {
             assertStatus(leg, Status.Finalized, "it went through: paid");
         } catch {
             assertStatus(leg, Status.Held, "it reverted: as before");

@@ -26,7 +26,14 @@ contract RefusingToken is ERC20("Refusing", "NO") {
     }
 
     function transfer(address to, uint256 amount) public override returns (bool) {
-        if (to != refused) return super.transfer(to, amount);
+        return to == refused ? refuseTo(to) : super.transfer(to, amount);
+    }
+
+    function transferFrom(address from, address to, uint256 amount) public override returns (bool) {
+        return to == refused ? refuseTo(to) : super.transferFrom(from, to, amount);
+    }
+
+    function refuseTo(address to) private view returns (bool) {
         if (way == Way.Revert) revert Refused(to);
         while (way == Way.BurnGas) {}
         return false;

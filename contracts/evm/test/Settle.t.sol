@@ -2,11 +2,12 @@
 // How holds end: by the decision, alone and in batches, again and otherwise; and by escape.
 pragma solidity 0.8.37;
 
-import {Certificate, Certificates} from "../src/Certificates.sol";
 import {Status} from "../src/Holds.sol";
-import {IAesEscrow, Settlement} from "../src/IAesEscrow.sol";
+import {IAesEscrow} from "../src/IAesEscrow.sol";
 import {Function, Leg} from "../src/Legs.sol";
+import {Statements} from "../src/Statements.sol";
 import {Base} from "./Base.sol";
+import {Certificate, Packing, Settlement} from "./Packing.sol";
 import {vm} from "./Vm.sol";
 
 contract SettleTest is Base {
@@ -146,32 +147,32 @@ contract SettleTest is Base {
             legs[i].index = uint8(i);
             prepare(legs[i]);
         }
-        escrow.finalize(decided(id, COMMIT), many(legs));
+        escrow.finalizeBatch(Packing.batch(decided(id, COMMIT), many(legs)));
         assertPaid(16 * ALZ, 9_684 * ALZ);
     }
 
     function test_one_certificate_settles_many_executions() public {
         (Settlement[] memory settlements, bytes32 root) = twoExecutions(COMMIT, COMMIT);
-        escrow.finalize(certify(1, Certificates.decided(root, 1)), settlements);
+        escrow.finalizeBatch(Packing.batch(certify(1, Statements.decided(root, 1)), settlements));
         assertPaid(200 * ALZ, 9_500 * ALZ);
     }
 
     function test_every_settlement_must_lead_to_the_one_root() public {
         (Settlement[] memory settlements, bytes32 root) = twoExecutions(COMMIT, ABORT);
-        Certificate memory certificate = certify(1, Certificates.decided(root, 1));
+        Certificate memory certificate = certify(1, Statements.decided(root, 1));
         vm.expectPartialRevert(IAesEscrow.OtherDecisionsRoot.selector);
-        escrow.finalize(certificate, settlements);
+        escrow.finalizeBatch(Packing.batch(certificate, settlements));
     }
 
     function test_an_empty_batch_and_one_too_large_are_errors() public {
         Certificate memory certificate = decided(id, ABORT);
         vm.expectRevert(abi.encodeWithSelector(IAesEscrow.EmptyBatch.selector));
-        escrow.release(certificate, new Settlement[](0));
+        escrow.releaseBatch(Packing.batch(certificate, new Settlement[](0)));
 
         uint256 bound = escrow.MAX_BATCH();
         Leg[] memory legs = new Leg[](bound + 1);
         vm.expectRevert(abi.encodeWithSelector(IAesEscrow.BatchTooLarge.selector, bound + 1, bound));
-        escrow.release(certificate, many(legs));
+        escrow.releaseBatch(Packing.batch(certificate, many(legs)));
     }
 
     function test_a_leg_twice_in_a_batch_is_paid_once() public {
@@ -179,7 +180,7 @@ contract SettleTest is Base {
         legs[0] = transferLeg(100 * ALZ);
         legs[1] = legs[0];
         prepare(legs[0]);
-        escrow.finalize(decided(id, COMMIT), many(legs));
+        escrow.finalizeBatch(Packing.batch(decided(id, COMMIT), many(legs)));
         assertPaid(100 * ALZ, 9_600 * ALZ);
     }
 
@@ -283,12 +284,12 @@ contract SettleTest is Base {
         private
         returns (Settlement[] memory settlements, bytes32 root)
     {
-        bytes32 a = Certificates.leaf(Certificates.decision(id, first));
+        bytes32 a = Statements.leaf(Statements.decision(id, first));
         settlements = new Settlement[](2);
         prepare(transferLeg(100 * ALZ));
         settlements[0] = one(transferLeg(100 * ALZ))[0];
         anotherExecution();
-        bytes32 b = Certificates.leaf(Certificates.decision(id, second));
+        bytes32 b = Statements.leaf(Statements.decision(id, second));
         prepare(transferLeg(100 * ALZ));
         settlements[1] = one(transferLeg(100 * ALZ))[0];
         settlements[0].path = new bytes32[](1);
