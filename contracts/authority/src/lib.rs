@@ -9,7 +9,7 @@ mod sets;
 pub use admin::{accept_admin, assert_admin, assert_running, pause, propose_admin, query_admin, unpause};
 pub use error::AuthorityError;
 pub use msg::{AdminResponse, SetResponse};
-pub use sets::{current_set_id, query_set, rotate, verify};
+pub use sets::{current_set_id, query_set, rotate, set_key, verify, CURRENT as CURRENT_SET};
 
 use aes_protocol::AttestorSet;
 use cosmwasm_std::{Api, Storage};

@@ -16,7 +16,8 @@ struct StoredSet {
 }
 
 const SETS: Map<u64, StoredSet> = Map::new("attestor_sets");
-const CURRENT: Item<u64> = Item::new("current_attestor_set");
+/// the id of the current set
+pub const CURRENT: Item<u64> = Item::new("current_attestor_set");
 
 /// Recovery as the chain offers it to contracts.
 struct ChainRecover<'a>(&'a dyn Api);
@@ -31,6 +32,11 @@ pub(crate) fn init(storage: &mut dyn Storage, set: AttestorSet) -> Result<(), Au
     set.validate()?;
     CURRENT.save(storage, &set.id)?;
     Ok(SETS.save(storage, set.id, &StoredSet { set, expires_at: None })?)
+}
+
+/// The storage key of a set, for who proves what is under it.
+pub fn set_key(id: u64) -> Vec<u8> {
+    SETS.key(id).to_vec()
 }
 
 pub fn current_set_id(storage: &dyn Storage) -> Result<u64, AuthorityError> {

@@ -56,6 +56,10 @@ pub enum ContractError {
     NotOpenerOrRelayer { sender: Addr, hint: &'static str },
 
     // ---- attach
+    #[error(
+        "execution {execution_id}: leg {leg} has other transactions attached, and keeps them; open another execution"
+    )]
+    AttachedAlready { execution_id: Hash32, leg: u8 },
     #[error("leg {leg} is on {chain}: only a Bitcoin (bip122) leg has settlement transactions to attach")]
     NotBitcoin { leg: u8, chain: ChainId },
     #[error("{got} bytes of signed transactions; give 1 to {max}")]

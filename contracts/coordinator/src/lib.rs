@@ -6,6 +6,7 @@ mod events;
 mod execute;
 pub mod msg;
 mod query;
-mod state;
+pub mod state;
 
 pub use error::ContractError;
+pub use query::execution;

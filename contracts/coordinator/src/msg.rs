@@ -28,7 +28,7 @@ pub struct Settings {
 pub enum ExecuteMsg {
     /// anyone; the sender becomes the opener. The same again is the same execution.
     Open { legs: Vec<Leg>, salt: Hash32, deadline: u64, relayer: Option<String> },
-    /// the opener or the named relayer: a Bitcoin leg's signed settlement transactions (BIP-174), at most 16 KiB
+    /// the opener or the named relayer: a Bitcoin leg's pre-signatures, once and for all, at most 16 KiB
     Attach { execution_id: Hash32, leg: u8, presigned: Bytes },
     /// anyone; evidence in the order of the legs, under a `Prepared` certificate
     Commit { execution_id: Hash32, evidence: Vec<Evidence>, certificate: Certificate },

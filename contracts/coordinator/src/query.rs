@@ -38,7 +38,8 @@ fn page(limit: Option<u32>) -> usize {
     usize::try_from(limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT)).unwrap_or_default()
 }
 
-fn execution(storage: &dyn Storage, execution_id: Hash32) -> Result<ExecutionResponse, ContractError> {
+/// From the contract's storage, or from the part of it that is about this execution.
+pub fn execution(storage: &dyn Storage, execution_id: Hash32) -> Result<ExecutionResponse, ContractError> {
     let record = load_record(storage, &execution_id)?;
     let held = PREPARED.may_load(storage, &execution_id.0)?.unwrap_or_default();
     let settled = SETTLED.may_load(storage, &execution_id.0)?.unwrap_or_default();

@@ -153,6 +153,10 @@ pub struct Moment {
     pub tx_index: u32,
     /// Unix seconds
     pub time: u64,
+    /// of the transaction, so that a proof of the hold proves it too; zero on a chain whose CosmWasm is older than 3.0
+    /// and does not tell it
+    #[serde(default)]
+    pub tx_hash: Hash32,
 }
 
 /// Never deleted. `held_at` is none for a tombstone: released before it was ever held.

@@ -32,9 +32,11 @@ pub fn hold_key<'a>(execution_id: &'a Hash32, leg_hash: &'a Hash32) -> (&'a [u8]
 }
 
 pub fn moment(env: &Env) -> Moment {
+    let transaction = env.transaction.as_ref();
     Moment {
         height: env.block.height,
-        tx_index: env.transaction.as_ref().map_or(0, |transaction| transaction.index),
+        tx_index: transaction.map_or(0, |transaction| transaction.index),
         time: env.block.time.seconds(),
+        tx_hash: transaction.and_then(|told| Hash32::try_from(told.hash.as_slice()).ok()).unwrap_or_default(),
     }
 }

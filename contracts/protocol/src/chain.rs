@@ -24,6 +24,16 @@ pub enum ChainKind {
     Bitcoin,
 }
 
+impl ChainKind {
+    /// Whether a release with nothing held leaves something there that refuses a later prepare. Bitcoin has no such place.
+    pub fn keeps_tombstones(self) -> bool {
+        match self {
+            Self::Evm | Self::Cosmos => true,
+            Self::Bitcoin => false,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChainIdError {
     #[error("'{0}' is not a CAIP-2 chain id: write namespace:reference, e.g. eip155:80002")]

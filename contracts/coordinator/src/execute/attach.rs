@@ -35,7 +35,12 @@ pub fn attach(
     if !(1..=MAX_PRESIGNED).contains(&got) {
         return Err(ContractError::PresignedSize { got, max: MAX_PRESIGNED });
     }
-    let repeated = PRESIGNED.may_load(deps.storage, (&id.0, leg))?.as_ref() == Some(presigned);
+    let attached = PRESIGNED.may_load(deps.storage, (&id.0, leg))?;
+    let repeated = attached.as_ref() == Some(presigned);
+    // Once and for all: replaced after attestors have seen the hold, no decision could end it any more.
+    if attached.is_some() && !repeated {
+        return Err(ContractError::AttachedAlready { execution_id: *id, leg });
+    }
     if !repeated {
         if record.state != State::Open {
             let (state, needed) = (record.state, "open");

@@ -16,20 +16,24 @@ fn attach(world: &mut World, sender: &Addr, execution_id: Hash32, leg: u8, lengt
 }
 
 #[test]
-fn opener_and_relayer_attach_and_replace_while_it_is_open() {
+fn opener_and_relayer_attach_once_while_it_is_open() {
     let mut world = World::new();
     let (opener, relayer) = (world.opener.clone(), world.relayer.clone());
     let id = world.open(&legs());
     assert!(!repeated(&attach(&mut world, &opener, id, 0, 100)));
     assert!(repeated(&attach(&mut world, &relayer, id, 0, 100)));
-    assert!(!repeated(&attach(&mut world, &relayer, id, 0, 16 * 1024)));
+    for sender in [&opener, &relayer] {
+        refused(&attach(&mut world, sender, id, 0, 16 * 1024), "leg 0 has other transactions attached, and keeps them");
+    }
     let stored = world.execution(id);
-    assert_eq!(stored.legs[0].presigned, Some(vec![7; 16 * 1024].into()));
+    assert_eq!(stored.legs[0].presigned, Some(vec![7; 100].into()));
     assert_eq!(stored.legs[1].presigned, None);
 
     world.rollback(&opener, id, cancelled()).unwrap();
-    assert!(repeated(&attach(&mut world, &opener, id, 0, 16 * 1024)));
-    refused(&attach(&mut world, &opener, id, 0, 1), "is aborted: attach needs it open");
+    assert!(repeated(&attach(&mut world, &opener, id, 0, 100)));
+    let other = world.open(&[leg(0, BITCOIN, Function::Transfer, 6), leg(1, POLYGON, Function::Transfer, 5)]);
+    world.rollback(&opener, other, cancelled()).unwrap();
+    refused(&attach(&mut world, &opener, other, 0, 1), "is aborted: attach needs it open");
 }
 
 #[test]

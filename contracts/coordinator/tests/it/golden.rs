@@ -8,7 +8,7 @@ use cw_multi_test::{AppResponse, Executor};
 use insta::assert_json_snapshot;
 use serde_json::{json, Value};
 
-use crate::support::keys::Attestors;
+use crate::support::keys::{Attestors, Decides};
 use crate::support::{
     cancelled, escrow, evidence, failure, leg, paper, text, World, BITCOIN, HOME, HOUR, POLYGON, SETTINGS,
 };

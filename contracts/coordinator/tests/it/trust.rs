@@ -5,7 +5,7 @@ use aes_coordinator::msg::{ConfigResponse, EquivocationsResponse, ExecuteMsg, Qu
 use aes_protocol::{AttestorSet, Bytes, Certificate, Decision, Evidence, Hash32, LegStatus};
 use cosmwasm_std::Addr;
 
-use crate::support::keys::Attestors;
+use crate::support::keys::{Attestors, Decides};
 use crate::support::{evidence, paper, refused, repeated, Outcome, World, DAY, HOUR};
 
 fn held() -> Vec<Evidence> {

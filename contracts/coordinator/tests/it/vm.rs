@@ -1,23 +1,16 @@
 //! The wasm that is deployed, in the VM that chains run: its static checks, and its first messages.
 
-use std::path::Path;
-
 use aes_coordinator::msg::{ExecuteMsg, ExecutionsResponse, InstantiateMsg, QueryMsg, State};
 use aes_protocol::{Conservation, Hash32};
+use aes_testkit::on_vm;
 use cosmwasm_std::{from_json, ContractResult, Empty, Response};
-use cosmwasm_vm::testing::{execute, instantiate, mock_env, mock_info, mock_instance, query};
+use cosmwasm_vm::testing::{execute, instantiate, mock_info, query};
 
 use crate::support::{escrow, keys::Attestors, paper, HOUR, SETTINGS};
 
-const WASM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../artifacts/aes_coordinator.wasm");
-
 #[test]
 fn the_built_wasm_passes_the_chains_checks_and_runs() {
-    assert!(Path::new(WASM).exists(), "artifacts/aes_coordinator.wasm is not there: build it with tools/wasm/build.sh");
-    let wasm = std::fs::read(WASM).unwrap();
-    let mut instance = mock_instance(&wasm, &[]);
-    let mut env = mock_env();
-    env.block.chain_id = "allianza-1".into();
+    let (mut instance, env) = on_vm("aes_coordinator.wasm");
     let admin = instance.api().addr_make("admin");
     let init = InstantiateMsg {
         admin: admin.clone(),

@@ -20,7 +20,12 @@ fn a_deposit_is_held_and_the_hold_says_when_and_until_when() {
 
         let hold = world.hold(id(1), &leg).unwrap();
         assert_eq!((hold.status, hold.deadline), (HoldStatus::Held, deadline));
-        let here = Moment { height: world.app.block_info().height, tx_index: 0, time: world.now() };
+        let here = Moment {
+            height: world.app.block_info().height,
+            tx_index: 0,
+            time: world.now(),
+            tx_hash: Default::default(),
+        };
         assert_eq!(hold.held_at, Some(here));
         assert_eq!((hold.settled_at, hold.failure), (None, None));
         assert_eq!(world.books(), (0, 100, 0));

@@ -12,7 +12,7 @@ use cw_multi_test::{AppResponse, Executor};
 use insta::assert_json_snapshot;
 use serde_json::{json, Value};
 
-use crate::support::keys::Attestors;
+use crate::support::keys::{Attestors, Certifies};
 use crate::support::{id, limits, Kind, World, DAY};
 
 #[test]

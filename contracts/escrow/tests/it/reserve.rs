@@ -4,6 +4,7 @@ use aes_escrow::msg::{ConfigResponse, ExecuteMsg, Limits, Opened, QueryMsg};
 use aes_protocol::{Function, Hash32, Leg};
 use cosmwasm_std::coins;
 
+use crate::support::keys::Certifies;
 use crate::support::{attribute, events, id, limits, Kind, World, DAY, DENOM, RICH};
 
 fn prepare_with(world: &mut World, leg: &Leg, deadline: u64, opened: Option<Opened>) -> Result<(), String> {

@@ -4,6 +4,7 @@ use aes_escrow::msg::{ExecuteMsg, HoldStatus, Limits};
 use aes_protocol::{Bytes, Function, Leg};
 use cosmwasm_std::coins;
 
+use crate::support::keys::Certifies;
 use crate::support::{id, limits, Kind, World, DAY, DENOM};
 
 fn refused(world: &mut World, deadline: u64, leg: &Leg, expected: &str) {

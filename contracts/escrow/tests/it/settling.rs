@@ -3,6 +3,7 @@
 use aes_escrow::msg::{HoldStatus, Settlement};
 use aes_protocol::{Decision, Function, Hash32, Leg};
 
+use crate::support::keys::Certifies;
 use crate::support::{attribute, events, id, results, Kind, World, DAY, RICH};
 
 const ALL: [Function; 5] = [Function::Transfer, Function::Lock, Function::Unlock, Function::Mint, Function::Burn];

@@ -5,7 +5,7 @@ use aes_protocol::{AttestorSet, Bytes, Certificate, Decision, Domain, Function, 
 use cosmwasm_std::coins;
 use cw_multi_test::Executor;
 
-use crate::support::keys::Attestors;
+use crate::support::keys::{Attestors, Certifies};
 use crate::support::{attribute, cw20, events, id, text, Kind, World, DAY, DENOM, SETTINGS};
 
 fn rotate(world: &mut World, to: &Attestors, signed_by: &Attestors) -> crate::support::Outcome {

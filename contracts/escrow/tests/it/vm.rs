@@ -1,23 +1,16 @@
 //! The wasm that is deployed, in the VM that chains run: its static checks, and its first messages.
 
-use std::path::Path;
-
 use aes_escrow::msg::{Asset, BalancesResponse, ExecuteMsg, InstantiateMsg, QueryMsg};
 use aes_protocol::Domain;
+use aes_testkit::on_vm;
 use cosmwasm_std::{coins, from_json, ContractResult, Empty, Response, Uint128};
-use cosmwasm_vm::testing::{execute, instantiate, mock_env, mock_info, mock_instance, query};
+use cosmwasm_vm::testing::{execute, instantiate, mock_info, query};
 
 use crate::support::{keys::Attestors, limits, DENOM, SETTINGS};
 
-const WASM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../artifacts/aes_escrow.wasm");
-
 #[test]
 fn the_built_wasm_passes_the_chains_checks_and_runs() {
-    assert!(Path::new(WASM).exists(), "artifacts/aes_escrow.wasm is not there: build it with tools/wasm/build.sh");
-    let wasm = std::fs::read(WASM).unwrap();
-    let mut instance = mock_instance(&wasm, &[]);
-    let mut env = mock_env();
-    env.block.chain_id = "allianza-1".into();
+    let (mut instance, env) = on_vm("aes_escrow.wasm");
     let admin = instance.api().addr_make("admin");
     let init = InstantiateMsg {
         admin: admin.clone(),

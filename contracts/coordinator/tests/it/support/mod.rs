@@ -8,8 +8,10 @@ use aes_protocol::{
     evidence_root, Bytes, Certificate, Conservation, Decision, Domain, Evidence, Function, Hash32, Leg, LegStatus,
     Statement,
 };
-use cosmwasm_std::{Addr, Api, StdError};
-use cw_multi_test::{App, AppResponse, ContractWrapper, Executor};
+use aes_testkit::{canonical, home_app};
+pub use aes_testkit::{text, Outcome};
+use cosmwasm_std::Addr;
+use cw_multi_test::{App, ContractWrapper, Executor};
 use serde::de::DeserializeOwned;
 
 use self::keys::Attestors;
@@ -93,14 +95,6 @@ pub struct World {
     pub domain: Domain,
 }
 
-pub type Outcome = Result<AppResponse, String>;
-
-/// What the chain would answer, without the backtrace.
-pub fn text(error: StdError) -> String {
-    let text = error.to_string();
-    text.strip_prefix("kind: Other, error: ").map(String::from).unwrap_or(text)
-}
-
 /// It succeeded, and says whether it had been done before.
 pub fn repeated(outcome: &Outcome) -> bool {
     let events = &outcome.as_ref().unwrap().events;
@@ -127,8 +121,7 @@ impl World {
     }
 
     pub fn bare() -> Self {
-        let mut app = App::default();
-        app.update_block(|block| block.chain_id = "allianza-1".into());
+        let mut app = home_app(App::default());
         let [admin, opener, relayer, stranger] =
             ["admin", "opener", "relayer", "stranger"].map(|name| app.api().addr_make(name));
         let code = app.store_code(Box::new(
@@ -161,7 +154,7 @@ impl World {
     }
 
     pub fn canonical(&self, account: &Addr) -> Bytes {
-        self.app.api().addr_canonicalize(account.as_str()).unwrap().as_slice().into()
+        canonical(&self.app, account)
     }
 
     pub fn now(&self) -> u64 {
@@ -169,10 +162,7 @@ impl World {
     }
 
     pub fn advance(&mut self, seconds: u64) {
-        self.app.update_block(|block| {
-            block.time = block.time.plus_seconds(seconds);
-            block.height += 1;
-        });
+        aes_testkit::advance(&mut self.app, seconds);
     }
 
     // ---- messages

@@ -9,11 +9,13 @@ use aes_escrow::msg::{
     Settings, Settlement,
 };
 use aes_protocol::{Bytes, Certificate, Decision, Domain, Function, Hash32, Leg};
-use cosmwasm_std::{coins, to_json_binary, Addr, Api, Coin, Event, StdError, Uint128};
+use aes_testkit::{canonical, home_app};
+pub use aes_testkit::{text, Outcome};
+use cosmwasm_std::{coins, to_json_binary, Addr, Coin, Event, Uint128};
 use cw_multi_test::{App, AppResponse, ContractWrapper, Executor};
 use serde::de::DeserializeOwned;
 
-use self::keys::Attestors;
+use self::keys::{Attestors, Certifies};
 
 pub const DENOM: &str = "aalz";
 pub const CHAIN: &str = "cosmos:allianza-1";
@@ -51,23 +53,14 @@ pub struct World {
     pub domain: Domain,
 }
 
-pub type Outcome = Result<AppResponse, String>;
-
-/// What the chain would answer, without the backtrace.
-pub fn text(error: StdError) -> String {
-    let text = error.to_string();
-    text.strip_prefix("kind: Other, error: ").map(String::from).unwrap_or(text)
-}
-
 impl World {
     pub fn new(kind: Kind) -> Self {
-        let mut app = App::new(|router, api, storage| {
+        let mut app = home_app(App::new(|router, api, storage| {
             for person in ["alice", "bob", "carol"] {
                 let coins = vec![Coin::new(RICH, DENOM), Coin::new(RICH, "other")];
                 router.bank.init_balance(storage, &api.addr_make(person), coins).unwrap();
             }
-        });
-        app.update_block(|block| block.chain_id = "allianza-1".into());
+        }));
         let [admin, alice, bob] = ["admin", "alice", "bob"].map(|name| app.api().addr_make(name));
 
         let cw20_code = app.store_code(cw20::contract());
@@ -117,7 +110,7 @@ impl World {
     // ---- legs
 
     pub fn canonical(&self, account: &Addr) -> Bytes {
-        self.app.api().addr_canonicalize(account.as_str()).unwrap().as_slice().into()
+        canonical(&self.app, account)
     }
 
     /// From alice, to bob.
@@ -144,10 +137,7 @@ impl World {
     }
 
     pub fn advance(&mut self, seconds: u64) {
-        self.app.update_block(|block| {
-            block.time = block.time.plus_seconds(seconds);
-            block.height += 1;
-        });
+        aes_testkit::advance(&mut self.app, seconds);
     }
 
     // ---- messages
