@@ -1,0 +1,35 @@
+//! Builders: they ask nodes for the parts of a proof, put it together and believe none of it. What they made is worth
+//! something only once a verifier has taken it.
+
+mod certificates;
+mod cosmos;
+mod evm;
+mod file;
+mod trie;
+
+use aes_chains::ChainError;
+use aes_config::ConfigError;
+use aes_protocol::{ChainId, Hash32};
+
+use crate::ProofError;
+pub use cosmos::CosmosProofBuilder;
+pub use evm::EvmProofBuilder;
+pub use file::FileBuilder;
+
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// what the coordinator has taken in its last block is provable one header later
+    #[error("no header proves yet that the coordinator knows execution {0}; try again after the next block")]
+    NotYet(Hash32),
+    #[error("leg {leg}: this release proves nothing on {chain}")]
+    NoProof { leg: u8, chain: ChainId },
+    #[error("leg {leg}: {source}")]
+    Leg { leg: u8, source: Box<BuildError> },
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// the parts do not make the proof they should
+    #[error("what the nodes gave makes no proof of the leg: {0}")]
+    Proof(#[from] ProofError),
+}

@@ -1,0 +1,71 @@
+//! The proof file: one execution, what the home chain stores about it, and each leg's proofs, in one JSON that a reader
+//! checks without a network. `docs/proofs.md` describes it for who writes a verifier of their own.
+
+mod anchors;
+mod certificate;
+mod verify;
+
+use aes_protocol::{Certificate, ChainId, Decision, Evidence, Execution, Hash32, Leg};
+use cosmwasm_schema::cw_serde;
+
+use crate::cosmos::{CosmosProof, RecordProof};
+use crate::evm::EvmProof;
+pub use anchors::{Anchor, Anchors};
+pub use verify::{CertificateReport, Finding, HomeReport, LegReport, PhaseReport, Report, Verdict};
+
+#[cw_serde]
+pub struct ProofFile {
+    /// 1
+    pub version: u32,
+    /// its hash is the execution's id
+    pub execution: Execution,
+    /// in their order; the root over their hashes is the execution's `manifest_root`
+    pub legs: Vec<LegProofs>,
+    /// set once decided
+    pub decision: Option<Decision>,
+    /// over the `held` leaves, where the execution was prepared
+    pub prepared: Option<Certified>,
+    /// over the `settled` leaves, where the settlement is recorded
+    pub settled: Option<Certified>,
+    /// the coordinator's record under the home chain's app hash
+    pub home: Option<RecordProof>,
+}
+
+#[cw_serde]
+pub struct LegProofs {
+    pub leg: Leg,
+    /// that it was held
+    pub held: Option<Shown>,
+    /// how it ended
+    pub settled: Option<Shown>,
+}
+
+#[cw_serde]
+pub struct Shown {
+    pub leaf: Evidence,
+    pub proof: NativeProof,
+}
+
+#[cw_serde]
+pub enum NativeProof {
+    Evm(EvmProof),
+    Cosmos(CosmosProof),
+}
+
+/// What the attestors signed of one moment.
+#[cw_serde]
+pub struct Certified {
+    pub evidence_root: Hash32,
+    /// missing where the home chain's node keeps no index of old transactions
+    pub certificate: Option<Certificate>,
+}
+
+impl ProofFile {
+    pub const VERSION: u32 = 1;
+}
+
+impl LegProofs {
+    pub fn chain(&self) -> &ChainId {
+        &self.leg.chain
+    }
+}

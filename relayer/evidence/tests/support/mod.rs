@@ -1,0 +1,3 @@
+//! What the tests of every kind of proof share.
+
+pub mod mutate;
