@@ -8,23 +8,38 @@ use std::sync::Arc;
 use aes_chains::{Chain, ChainError, Depth, Hold, HoldStatus, Home};
 use aes_config::SecretKey;
 use aes_coordinator::msg::{ExecutionResponse, State};
+use aes_coordinator::state::Record;
+use aes_evidence::Subject;
 use aes_protocol::{
-    decisions_tree, evidence_root, manifest_root, AttestorSet, Bytes, ChainId, Decision, DecisionLeaf, Evidence,
-    Execution, Hash32, Leg, LegStatus, Statement,
+    decisions_tree, evidence_root, AttestorSet, Bytes, ChainId, Decision, DecisionLeaf, Evidence, Hash32, LegStatus,
+    Statement,
 };
 use futures::future::try_join_all;
+use futures::stream::{self, StreamExt, TryStreamExt};
 
+use crate::bitcoin::BitcoinSigner;
 use crate::journal::Journal;
+use crate::proved::{Followed, Proved, Witnessed};
+use crate::record::{check_execution, check_record};
 use crate::refusal::Refusal;
 use crate::signer::Signer;
 use crate::start::StartError;
 use crate::wire::{Answer, Request, Seen, MAX_DECISIONS};
 
+/// Records asked of the home chain's node at once.
+const RECORDS_AT_ONCE: usize = 16;
+
 pub struct Attestor {
     pub(crate) home: Arc<dyn Home>,
     pub(crate) chains: BTreeMap<ChainId, Arc<dyn Chain>>,
     pub(crate) signer: Signer,
-    journal: Journal,
+    /// none where it signs nothing on Bitcoin
+    pub(crate) bitcoin: Option<BitcoinSigner>,
+    pub(crate) journal: Journal,
+    /// the chains whose headers it follows itself
+    pub(crate) followed: BTreeMap<ChainId, Arc<Followed>>,
+    /// the EVM chains of which no endpoint is believed alone
+    pub(crate) witnessed: BTreeMap<ChainId, Arc<Witnessed>>,
 }
 
 impl Attestor {
@@ -37,7 +52,29 @@ impl Attestor {
     ) -> Result<Self, StartError> {
         let signer = Signer::new(key)?;
         let journal = Journal::open(journal, signer.address(), home.domain())?;
-        Ok(Self { home, chains, signer, journal })
+        Ok(Self { home, chains, signer, bitcoin: None, journal, followed: BTreeMap::new(), witnessed: BTreeMap::new() })
+    }
+
+    /// The same without a thread for the journal: for virtual time, which would go on while a thread works.
+    pub fn without_threads(
+        home: Arc<dyn Home>,
+        chains: BTreeMap<ChainId, Arc<dyn Chain>>,
+        key: &SecretKey,
+        journal: &Path,
+    ) -> Result<Self, StartError> {
+        let signer = Signer::new(key)?;
+        let journal = Journal::written_by_caller(journal, signer.address(), home.domain())?;
+        Ok(Self { home, chains, signer, bitcoin: None, journal, followed: BTreeMap::new(), witnessed: BTreeMap::new() })
+    }
+
+    /// The same on chains that prove what they say.
+    pub fn proved(proved: Proved, key: &SecretKey, journal: &Path) -> Result<Self, StartError> {
+        let attestor = Self::new(proved.home, proved.chains, key, journal)?;
+        Ok(Self { followed: proved.followed, witnessed: proved.witnessed, ..attestor })
+    }
+
+    pub fn with_bitcoin(self, signer: BitcoinSigner) -> Self {
+        Self { bitcoin: Some(signer), ..self }
     }
 
     /// Looks, journals, signs: in that order, so that no signature exists that the journal does not know.
@@ -69,7 +106,7 @@ impl Attestor {
         Ok(set)
     }
 
-    async fn look(&self, request: &Request) -> Result<Seen, Refusal> {
+    pub(crate) async fn look(&self, request: &Request) -> Result<Seen, Refusal> {
         match request {
             Request::Opened { execution_id } => self.opened(execution_id).await,
             Request::Prepared { execution_id } => self.prepared(execution_id).await,
@@ -88,7 +125,10 @@ impl Attestor {
         let account_sourced =
             record.legs.iter().map(|entry| &entry.leg).filter(|leg| leg.function.is_account_sourced());
         try_join_all(account_sourced.map(|leg| async {
-            let hold = self.chain(&leg.chain)?.hold(execution_id, leg, Depth::Soft).await?;
+            let hold = match self.witnessed.get(&leg.chain) {
+                Some(chain) => chain.hold(execution_id, leg).await?,
+                None => self.chain(&leg.chain)?.hold(execution_id, leg, Depth::Soft).await?,
+            };
             let is_this_legs = |hold: &Hold| hold.status == HoldStatus::Held && hold.deadline == record.deadline;
             if hold.as_ref().is_some_and(is_this_legs) {
                 return Ok(());
@@ -128,18 +168,20 @@ impl Attestor {
         if execution_ids.len() > MAX_DECISIONS {
             return Err(Refusal::DecisionCount(execution_ids.len()));
         }
-        let decisions = try_join_all(execution_ids.iter().map(|execution_id| async {
-            let decision = decision_of(&self.execution(execution_id).await?)?;
-            Ok::<_, Refusal>(DecisionLeaf { execution_id: *execution_id, decision })
-        }))
-        .await?;
+        let decisions = stream::iter(execution_ids.iter().copied()).map(|execution_id| self.decision(execution_id));
+        let decisions: Vec<DecisionLeaf> = decisions.buffered(RECORDS_AT_ONCE).try_collect().await?;
         let tree = decisions_tree(&decisions).ok_or(Refusal::DecisionCount(0))?;
         Ok(Seen { statement: Statement::Decided { decisions_root: tree.root() }, evidence: vec![], decisions })
     }
 
+    pub(crate) async fn decision(&self, execution_id: Hash32) -> Result<DecisionLeaf, Refusal> {
+        let decision = decision_of(&execution_id, self.record(&execution_id).await?.state)?;
+        Ok(DecisionLeaf { execution_id, decision })
+    }
+
     async fn settled(&self, execution_id: &Hash32) -> Result<Seen, Refusal> {
         let record = self.execution(execution_id).await?;
-        let decision = decision_of(&record)?;
+        let decision = decision_of(execution_id, record.state)?;
         let ends: &[LegStatus] = match decision {
             Decision::Commit => &[LegStatus::Finalized, LegStatus::Escaped],
             Decision::Abort => &[LegStatus::Released, LegStatus::Absent, LegStatus::Escaped],
@@ -149,30 +191,17 @@ impl Attestor {
         Ok(Seen { statement, evidence, decisions: vec![] })
     }
 
-    /// The coordinator's record. The execution's id covers the legs and the deadline, so a node cannot lie about them.
+    /// The coordinator's record alone: all that a decision needs, and the cheapest to read.
+    pub(crate) async fn record(&self, execution_id: &Hash32) -> Result<Record, Refusal> {
+        let record = self.home.record(execution_id).await?.ok_or(Refusal::UnknownExecution(*execution_id))?;
+        check_record(execution_id, &record, self.home.domain())?;
+        Ok(record)
+    }
+
+    /// The coordinator's record with its legs, about which a node cannot lie either.
     async fn execution(&self, execution_id: &Hash32) -> Result<ExecutionResponse, Refusal> {
         let record = self.home.execution(execution_id).await?.ok_or(Refusal::UnknownExecution(*execution_id))?;
-        let nonsense = |cause: &str| ChainError::BadAnswer {
-            chain: self.home.domain().home_chain.clone(),
-            cause: format!("the record of execution {execution_id} {cause}"),
-        };
-        let legs: Vec<Leg> = record.legs.iter().map(|entry| entry.leg.clone()).collect();
-        let account = |bech32: &str| match bech32::decode(bech32) {
-            Ok((_, bytes)) => Ok(Bytes(bytes)),
-            Err(_) => Err(nonsense("names an account that is no bech32 address")),
-        };
-        let execution = Execution {
-            home_chain: self.home.domain().home_chain.clone(),
-            coordinator: self.home.domain().coordinator.clone(),
-            opener: account(&record.opener)?,
-            salt: record.salt,
-            manifest_root: manifest_root(&legs).ok_or_else(|| nonsense("has no legs"))?,
-            deadline: record.deadline,
-            relayer: record.relayer.as_deref().map(account).transpose()?.unwrap_or_default(),
-        };
-        if execution.execution_id() != *execution_id || record.manifest_root != execution.manifest_root {
-            return Err(nonsense("does not hash to its id").into());
-        }
+        check_execution(execution_id, &record, self.home.domain())?;
         Ok(record)
     }
 
@@ -196,7 +225,11 @@ impl Attestor {
     ) -> Result<(Vec<Evidence>, Hash32), Refusal> {
         let evidence = try_join_all(record.legs.iter().map(|entry| async {
             let leg = &entry.leg;
-            let evidence = self.chain(&leg.chain)?.evidence(&record.execution_id, leg, record.deadline).await?;
+            let subject = Subject { execution_id: &record.execution_id, leg, deadline: record.deadline };
+            let evidence = match self.witnessed.get(&leg.chain) {
+                Some(chain) => chain.evidence(&subject).await?,
+                None => self.chain(&leg.chain)?.evidence(&record.execution_id, leg, record.deadline).await?,
+            };
             match evidence {
                 Some(evidence) if evidence.leg_hash != leg.hash() || evidence.chain != leg.chain => {
                     let cause = format!("evidence of leg {} is of another leg", leg.index);
@@ -216,14 +249,14 @@ impl Attestor {
         Ok((evidence, root))
     }
 
-    fn chain(&self, id: &ChainId) -> Result<&Arc<dyn Chain>, Refusal> {
+    pub(crate) fn chain(&self, id: &ChainId) -> Result<&Arc<dyn Chain>, Refusal> {
         self.chains.get(id).ok_or_else(|| Refusal::NoNode(id.clone()))
     }
 }
 
-fn decision_of(record: &ExecutionResponse) -> Result<Decision, Refusal> {
-    match record.state {
-        State::Open => Err(Refusal::Undecided(record.execution_id)),
+pub(crate) fn decision_of(execution_id: &Hash32, state: State) -> Result<Decision, Refusal> {
+    match state {
+        State::Open => Err(Refusal::Undecided(*execution_id)),
         State::Committed | State::Finalized => Ok(Decision::Commit),
         State::Aborted | State::RolledBack => Ok(Decision::Abort),
     }

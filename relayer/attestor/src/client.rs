@@ -1,11 +1,18 @@
 //! Asks one attestor over HTTP, on a connection that stays open.
 
+use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
+use aes_chains::bitcoin::Cosigned;
+use async_trait::async_trait;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
-use reqwest::{RequestBuilder, StatusCode, Url};
+use reqwest::{StatusCode, Url};
 use serde::de::DeserializeOwned;
+use serde::Serialize;
 
+use crate::bitcoin::CosignBody;
 use crate::refusal::Problem;
 use crate::wire::{Answer, AttestBody, Identity, Request};
 
@@ -28,36 +35,28 @@ pub enum AttestRefusal {
     BadAnswer { url: String, cause: String },
 }
 
+/// What carries a question to an attestor and brings its answer back.
+#[async_trait]
+pub trait Wire: Debug + Send + Sync {
+    /// GET where there is no body, else POST of JSON: the status and the body of the answer, or why there is none.
+    async fn exchange(&self, path: &str, body: Option<Vec<u8>>) -> Result<(u16, Vec<u8>), String>;
+}
+
 #[derive(Debug, Clone)]
 pub struct AttestorClient {
-    http: reqwest::Client,
+    wire: Arc<dyn Wire>,
     url: String,
-    attest_url: Url,
-    identity_url: Url,
 }
 
 impl AttestorClient {
     pub fn new(url: &str) -> Result<Self, AttestRefusal> {
-        let fail = |cause: String| AttestRefusal::Url { url: url.into(), cause };
-        let parse = |text: &str| Url::parse(text).map_err(|error| fail(error.to_string()));
-        let base = parse(url)?;
-        if !matches!(base.scheme(), "http" | "https") {
-            return Err(fail(format!("scheme {} is not http", base.scheme())));
-        }
-        let root = url.trim_end_matches('/');
-        // No proxy of the environment: attestors are near, and listen on loopback.
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
-            .pool_idle_timeout(None)
-            .tcp_keepalive(Duration::from_secs(30))
-            .build()
-            .map_err(|error| fail(error.to_string()))?;
-        let attest_url = parse(&format!("{root}/v1/attest"))?;
-        let identity_url = parse(&format!("{root}/v1/identity"))?;
-        Ok(Self { http, url: root.into(), attest_url, identity_url })
+        let http = Http::new(url).map_err(|cause| AttestRefusal::Url { url: url.into(), cause })?;
+        Ok(Self::over(Arc::new(http), url.trim_end_matches('/')))
+    }
+
+    /// Over another wire than HTTP; `url` is what it is called in errors.
+    pub fn over(wire: Arc<dyn Wire>, url: &str) -> Self {
+        Self { wire, url: url.into() }
     }
 
     pub fn url(&self) -> &str {
@@ -65,30 +64,25 @@ impl AttestorClient {
     }
 
     pub async fn attest(&self, request: &Request) -> Result<Answer, AttestRefusal> {
-        let body = AttestBody { statement: request.clone() };
-        self.ask(self.http.post(self.attest_url.clone()).json(&body)).await
+        self.ask("/v1/attest", Some(&AttestBody { statement: request.clone() })).await
+    }
+
+    pub async fn cosign(&self, body: &CosignBody) -> Result<Cosigned, AttestRefusal> {
+        self.ask("/v1/bitcoin", Some(body)).await
     }
 
     /// Also opens the connection, so that the first `attest` need not.
     pub async fn identity(&self) -> Result<Identity, AttestRefusal> {
-        self.ask(self.http.get(self.identity_url.clone())).await
+        self.ask("/v1/identity", None::<&AttestBody>).await
     }
 
-    async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, AttestRefusal> {
-        let unreachable = |error: reqwest::Error| AttestRefusal::Unreachable {
-            url: self.url.clone(),
-            cause: causes(&error.without_url()),
-        };
+    async fn ask<T: DeserializeOwned>(&self, path: &str, body: Option<&impl Serialize>) -> Result<T, AttestRefusal> {
         let bad = |cause: String| AttestRefusal::BadAnswer { url: self.url.clone(), cause };
-
-        let mut response = request.send().await.map_err(unreachable)?;
-        let status = response.status();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            body.extend_from_slice(&chunk);
-            if body.len() > ANSWER_LIMIT {
-                return Err(bad(format!("answers with more than {ANSWER_LIMIT} bytes")));
-            }
+        let body = body.map(serde_json::to_vec).transpose().map_err(|error| bad(format!("no question: {error}")))?;
+        let answered = self.wire.exchange(path, body).await;
+        let (status, body) = answered.map_err(|cause| AttestRefusal::Unreachable { url: self.url.clone(), cause })?;
+        if body.len() > ANSWER_LIMIT {
+            return Err(bad(format!("answers with more than {ANSWER_LIMIT} bytes")));
         }
         if status == StatusCode::OK {
             return serde_json::from_slice(&body).map_err(|error| bad(format!("its answer is unreadable: {error}")));
@@ -96,6 +90,56 @@ impl AttestorClient {
         let problem = serde_json::from_slice(&body)
             .map_err(|_| bad(format!("answers {status} without saying why: is it an attestor?")))?;
         Err(AttestRefusal::Refused { url: self.url.clone(), problem })
+    }
+}
+
+#[derive(Debug)]
+struct Http {
+    client: reqwest::Client,
+    /// ends in a slash, so that paths join below it
+    root: Url,
+}
+
+impl Http {
+    fn new(url: &str) -> Result<Self, String> {
+        let root = Url::parse(&format!("{}/", url.trim_end_matches('/'))).map_err(|error| error.to_string())?;
+        if !matches!(root.scheme(), "http" | "https") {
+            return Err(format!("scheme {} is not http", root.scheme()));
+        }
+        // No proxy of the environment: attestors are near, and listen on loopback.
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT)
+            .pool_idle_timeout(None)
+            .tcp_keepalive(Duration::from_secs(30))
+            .build()
+            .map_err(|error| error.to_string())?;
+        Ok(Self { client, root })
+    }
+}
+
+#[async_trait]
+impl Wire for Http {
+    /// Stops reading where the answer gets longer than it may be.
+    async fn exchange(&self, path: &str, body: Option<Vec<u8>>) -> Result<(u16, Vec<u8>), String> {
+        let failed = |error: reqwest::Error| causes(&error.without_url());
+        let url = self.root.join(path.trim_start_matches('/')).map_err(|error| error.to_string())?;
+        let request = match body {
+            Some(body) => self.client.post(url).header(CONTENT_TYPE, "application/json").body(body),
+            None => self.client.get(url),
+        };
+        let mut response = request.send().await.map_err(failed)?;
+        let status = response.status().as_u16();
+        let mut answer = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            answer.extend_from_slice(&chunk);
+            if answer.len() > ANSWER_LIMIT {
+                break;
+            }
+        }
+        Ok((status, answer))
     }
 }
 

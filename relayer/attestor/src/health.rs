@@ -10,6 +10,7 @@ use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use crate::attestor::Attestor;
+use crate::proved::FollowHealth;
 
 /// A node that answers later than this is ill.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -19,6 +20,9 @@ pub struct Health {
     pub healthy: bool,
     pub home: NodeHealth,
     pub chains: BTreeMap<ChainId, NodeHealth>,
+    /// of the chains whose endpoints are not believed: what is followed there, and who was caught
+    #[serde(default)]
+    pub followed: BTreeMap<ChainId, FollowHealth>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,8 +41,12 @@ impl Attestor {
         });
         let (home, chains) = tokio::join!(ask(self.home.time()), join_all(chains));
         let chains: BTreeMap<_, _> = chains.into_iter().collect();
-        let healthy = chains.values().chain([&home]).all(|node| matches!(node, NodeHealth::Time(_)));
-        Health { healthy, home, chains }
+        let followed = self.followed.iter().map(|(id, chain)| (id.clone(), chain.health()));
+        let witnessed = self.witnessed.iter().map(|(id, chain)| (id.clone(), chain.health()));
+        let followed: BTreeMap<_, _> = followed.chain(witnessed).collect();
+        let answers = chains.values().chain([&home]).all(|node| matches!(node, NodeHealth::Time(_)));
+        let healthy = answers && followed.values().all(|chain| chain.endpoints > 0 && chain.stopped.is_none());
+        Health { healthy, home, chains, followed }
     }
 }
 

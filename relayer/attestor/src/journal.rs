@@ -6,6 +6,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,11 +14,13 @@ use aes_protocol::{AttestorSet, Bytes, Decision, DecisionLeaf, Domain, Hash32, S
 use rusqlite::{params, Connection, OptionalExtension, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::bitcoin::journal::{self as bitcoin, Signing};
 use crate::refusal::Refusal;
 use crate::start::StartError;
 use crate::wire::Seen;
 
-const FORMAT: i64 = 1;
+/// 2 has what is signed on Bitcoin.
+const FORMAT: i64 = 2;
 const SCHEMA: &str = "
     CREATE TABLE identity (signer TEXT NOT NULL, salt TEXT NOT NULL);
     CREATE TABLE statements (
@@ -37,43 +40,88 @@ const SCHEMA: &str = "
 /// Entries in one transaction, at most.
 const BATCH: usize = 64;
 
+/// Entries after which the write-ahead log is moved into the database: several syncs, which SQLite would by itself put
+/// before an answer.
+const CHECKPOINT: usize = 256;
+
+enum What {
+    Statement { digest: Hash32, attestor_set: u64, seen: Seen },
+    Bitcoin(Signing),
+}
+
 struct Entry {
-    digest: Hash32,
-    attestor_set: u64,
-    seen: Seen,
+    what: What,
     done: oneshot::Sender<Result<(), Refusal>>,
 }
 
-pub(crate) struct Journal {
-    entries: Option<mpsc::Sender<Entry>>,
-    writer: Option<JoinHandle<()>>,
+pub(crate) struct Journal(Writer);
+
+enum Writer {
+    Thread {
+        entries: Option<mpsc::Sender<Entry>>,
+        thread: Option<JoinHandle<()>>,
+    },
+    /// with the lock that keeps others out
+    Caller(Mutex<(Connection, File)>),
 }
 
 impl Journal {
+    /// Whoever enters something also writes it, and waits for the disk: where time is virtual, it must not go on meanwhile.
+    pub(crate) fn written_by_caller(path: &Path, signer: &[u8; 20], domain: &Domain) -> Result<Self, StartError> {
+        let lock = lock(path)?;
+        Ok(Self(Writer::Caller(Mutex::new((database(path, signer, domain)?, lock)))))
+    }
+
     pub(crate) fn open(path: &Path, signer: &[u8; 20], domain: &Domain) -> Result<Self, StartError> {
         let lock = lock(path)?;
         let mut database = database(path, signer, domain)?;
         let (entries, mut waiting) = mpsc::channel(BATCH);
-        let writer = std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("journal".into())
             .spawn(move || {
-                let mut batch = Vec::new();
-                while waiting.blocking_recv_many(&mut batch, BATCH) > 0 {
+                let (mut batch, mut unmoved) = (Vec::new(), 0);
+                loop {
+                    let entries = waiting.blocking_recv_many(&mut batch, BATCH);
+                    if entries == 0 {
+                        break;
+                    }
                     write(&mut database, &mut batch);
+                    unmoved += entries;
+                    if unmoved >= CHECKPOINT {
+                        checkpoint(&database);
+                        unmoved = 0;
+                    }
                 }
                 drop(database);
                 drop(lock);
             })
             .map_err(|error| StartError::file(path, error))?;
-        Ok(Self { entries: Some(entries), writer: Some(writer) })
+        Ok(Self(Writer::Thread { entries: Some(entries), thread: Some(thread) }))
     }
 
     /// Returns once the entry is on disk; then, and only then, may its digest be signed.
     pub(crate) async fn enter(&self, digest: Hash32, attestor_set: u64, seen: Seen) -> Result<(), Refusal> {
+        self.write(What::Statement { digest, attestor_set, seen }).await
+    }
+
+    /// The same for signatures on a Bitcoin transaction.
+    pub(crate) async fn enter_signing(&self, signing: Signing) -> Result<(), Refusal> {
+        self.write(What::Bitcoin(signing)).await
+    }
+
+    async fn write(&self, what: What) -> Result<(), Refusal> {
         let stopped = || Refusal::Journal("its thread has stopped".into());
         let (done, answer) = oneshot::channel();
-        let entries = self.entries.as_ref().ok_or_else(stopped)?;
-        entries.send(Entry { digest, attestor_set, seen, done }).await.map_err(|_| stopped())?;
+        let entry = Entry { what, done };
+        match &self.0 {
+            Writer::Thread { entries, .. } => {
+                entries.as_ref().ok_or_else(stopped)?.send(entry).await.map_err(|_| stopped())?;
+            }
+            Writer::Caller(database) => {
+                let mut database = database.lock().unwrap_or_else(PoisonError::into_inner);
+                write(&mut database.0, &mut vec![entry]);
+            }
+        }
         answer.await.map_err(|_| stopped())?
     }
 }
@@ -81,9 +129,11 @@ impl Journal {
 impl Drop for Journal {
     /// The file is closed and its lock free when this returns.
     fn drop(&mut self) {
-        self.entries = None;
-        if self.writer.take().is_some_and(|writer| writer.join().is_err()) {
-            tracing::error!("the journal's thread had panicked");
+        if let Writer::Thread { entries, thread } = &mut self.0 {
+            *entries = None;
+            if thread.take().is_some_and(|thread| thread.join().is_err()) {
+                tracing::error!("the journal's thread had panicked");
+            }
         }
     }
 }
@@ -125,15 +175,22 @@ fn database(path: &Path, signer: &[u8; 20], domain: &Domain) -> Result<Connectio
     let fail = |error: rusqlite::Error| StartError::file(path, error);
 
     let mut database = Connection::open(path).map_err(fail)?;
-    database.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;").map_err(fail)?;
+    database
+        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;")
+        .map_err(fail)?;
     let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fail)?;
     match found {
         0 => {
             transaction.execute_batch(SCHEMA).map_err(fail)?;
+            transaction.execute_batch(bitcoin::SCHEMA).map_err(fail)?;
             transaction.execute("INSERT INTO identity VALUES (?1, ?2)", params![key, manifest]).map_err(fail)?;
             transaction.pragma_update(None, "user_version", FORMAT).map_err(fail)?;
             tracing::info!(path = %path.display(), "a new journal");
+        }
+        1 => {
+            transaction.execute_batch(bitcoin::SCHEMA).map_err(fail)?;
+            transaction.pragma_update(None, "user_version", FORMAT).map_err(fail)?;
         }
         FORMAT => {}
         _ => return Err(StartError::NewerJournal { path: path.into(), found, known: FORMAT }),
@@ -149,6 +206,13 @@ fn database(path: &Path, signer: &[u8; 20], domain: &Domain) -> Result<Connectio
         return Err(StartError::OtherDeployment { path: path.into(), journal: of_deployment, manifest });
     }
     Ok(database)
+}
+
+/// What is not moved now stays in the log, which is as good: it is tried again after the next entries.
+fn checkpoint(database: &Connection) {
+    if let Err(error) = database.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+        tracing::warn!(%error, "the journal's log was not moved into its database");
+    }
 }
 
 /// Each entry gets its own verdict, and none before the transaction is synced.
@@ -171,7 +235,10 @@ fn write_transaction(database: &mut Connection, batch: &[Entry]) -> Result<Vec<R
     let mut verdicts = Vec::with_capacity(batch.len());
     for entry in batch {
         let savepoint = transaction.savepoint()?;
-        let verdict = write_entry(&savepoint, entry);
+        let verdict = match &entry.what {
+            What::Statement { digest, attestor_set, seen } => write_statement(&savepoint, digest, *attestor_set, seen),
+            What::Bitcoin(signing) => bitcoin::write(&savepoint, signing),
+        };
         if verdict.is_ok() {
             savepoint.commit()?;
         }
@@ -181,20 +248,20 @@ fn write_transaction(database: &mut Connection, batch: &[Entry]) -> Result<Vec<R
     Ok(verdicts)
 }
 
-fn write_entry(database: &Connection, entry: &Entry) -> Result<(), Refusal> {
-    let (kind, execution_id, decision) = match &entry.seen.statement {
+fn write_statement(database: &Connection, digest: &Hash32, attestor_set: u64, seen: &Seen) -> Result<(), Refusal> {
+    let (kind, execution_id, decision) = match &seen.statement {
         Statement::Opened { execution_id, .. } => ("opened", Some(execution_id), None),
         Statement::Prepared { execution_id, .. } => ("prepared", Some(execution_id), None),
         Statement::Decided { .. } => ("decided", None, None),
         Statement::Settled { execution_id, decision, .. } => ("settled", Some(execution_id), Some(*decision)),
         Statement::Rotated { .. } => ("rotated", None, None),
     };
-    match (&entry.seen.statement, execution_id, decision) {
+    match (&seen.statement, execution_id, decision) {
         (Statement::Rotated { new_set, new_set_hash }, ..) => {
-            claim_set(database, *new_set, new_set_hash, &entry.digest)?;
+            claim_set(database, *new_set, new_set_hash, digest)?;
         }
         (_, Some(execution_id), Some(decision)) => {
-            claim(database, &DecisionLeaf { execution_id: *execution_id, decision }, &entry.digest)?;
+            claim(database, &DecisionLeaf { execution_id: *execution_id, decision }, digest)?;
         }
         (_, Some(execution_id), None) => {
             if let Some(signed) = decision_of(database, execution_id)? {
@@ -202,21 +269,21 @@ fn write_entry(database: &Connection, entry: &Entry) -> Result<(), Refusal> {
             }
         }
         (_, None, _) => {
-            for leaf in &entry.seen.decisions {
-                claim(database, leaf, &entry.digest)?;
+            for leaf in &seen.decisions {
+                claim(database, leaf, digest)?;
             }
         }
     }
-    let seen = serde_json::to_string(&entry.seen).map_err(|error| Refusal::Journal(error.to_string()))?;
+    let seen = serde_json::to_string(seen).map_err(|error| Refusal::Journal(error.to_string()))?;
     database
         .execute(
             "INSERT OR IGNORE INTO statements VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![
-                entry.digest.to_string(),
+                digest.to_string(),
                 kind,
                 execution_id.map(Hash32::to_string),
                 decision.map(Decision::code),
-                entry.attestor_set,
+                attestor_set,
                 seen,
                 now()
             ],
@@ -226,7 +293,7 @@ fn write_entry(database: &Connection, entry: &Entry) -> Result<(), Refusal> {
 }
 
 /// Takes the execution's one decision, or refuses when the other was taken.
-fn claim(database: &Connection, leaf: &DecisionLeaf, digest: &Hash32) -> Result<(), Refusal> {
+pub(crate) fn claim(database: &Connection, leaf: &DecisionLeaf, digest: &Hash32) -> Result<(), Refusal> {
     let DecisionLeaf { execution_id, decision: asked } = *leaf;
     match decision_of(database, &execution_id)? {
         Some(signed) if signed == asked => Ok(()),
@@ -241,7 +308,7 @@ fn claim(database: &Connection, leaf: &DecisionLeaf, digest: &Hash32) -> Result<
     }
 }
 
-fn decision_of(database: &Connection, execution_id: &Hash32) -> Result<Option<Decision>, Refusal> {
+pub(crate) fn decision_of(database: &Connection, execution_id: &Hash32) -> Result<Option<Decision>, Refusal> {
     let code: Option<u8> = database
         .query_row("SELECT decision FROM decisions WHERE execution_id = ?1", [execution_id.to_string()], |row| {
             row.get(0)
@@ -275,11 +342,11 @@ fn claim_set(database: &Connection, id: u64, hash: &Hash32, digest: &Hash32) -> 
     }
 }
 
-fn broken(error: rusqlite::Error) -> Refusal {
+pub(crate) fn broken(error: rusqlite::Error) -> Refusal {
     Refusal::Journal(error.to_string())
 }
 
 /// Unix seconds by this machine's clock, which only dates entries and decides nothing.
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

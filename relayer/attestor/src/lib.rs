@@ -2,10 +2,13 @@
 //! Beside it what a relayer needs to ask attestors: one client each, and a quorum over several.
 
 mod attestor;
+mod bitcoin;
 mod client;
 mod health;
 mod journal;
+mod proved;
 mod quorum;
+mod record;
 mod refusal;
 mod server;
 mod signer;
@@ -13,11 +16,15 @@ mod start;
 mod wire;
 
 pub use attestor::Attestor;
-pub use client::{AttestRefusal, AttestorClient};
+pub use bitcoin::{AttestorCosigners, BitcoinSigner, CosignBody};
+pub use client::{AttestRefusal, AttestorClient, Wire};
 pub use health::{Health, NodeHealth};
 pub use journal::approve;
+pub use proved::{FollowHealth, Followed, Proved, ProvedError, Witnessed};
 pub use quorum::{Certified, Quorum, QuorumError};
+pub use record::check_execution;
 pub use refusal::{Code, Problem};
+pub use server::router;
 pub use signer::{Secp256k1, Signer};
 pub use start::StartError;
 pub use wire::{Answer, AttestBody, Identity, Request, MAX_DECISIONS};

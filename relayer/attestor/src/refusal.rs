@@ -101,6 +101,20 @@ pub(crate) enum Refusal {
     NamedTwice(Hash32),
     #[error("{detail}")]
     Http { status: StatusCode, detail: String },
+    #[error("{0}: this attestor has no Bitcoin key; its operator must name one, attest.bitcoin_key")]
+    NoBitcoinKey(ChainId),
+    #[error("{0}: certificates there are statements, not signatures on transactions; POST /v1/attest")]
+    NotCosigned(ChainId),
+    #[error("transaction {txid}: this attestor's Bitcoin key {key} has no part in it; ask the set that has")]
+    NotACosigner { key: Hash32, txid: Hash32 },
+    #[error("hold {outpoint}: this attestor has signed its {signed} and will not sign the other outcome")]
+    OtherOutcome { outpoint: String, signed: String },
+    #[error(
+        "execution {execution_id}: this attestor has signed for leg {leg} with {first} and will not for another hold"
+    )]
+    SecondHold { execution_id: Hash32, leg: u8, first: String },
+    #[error("vault output {outpoint}: this attestor has signed it away for execution {by}; choose another")]
+    Reserved { outpoint: String, by: Hash32 },
     #[error("the journal cannot be written ({0}), so nothing is signed; look at the attestor's disk")]
     Journal(String),
     #[error("signing failed: {0}; look at the attestor's key")]
@@ -112,7 +126,15 @@ impl Refusal {
         match self {
             Self::UnknownExecution(_) => Code::UnknownExecution,
             Self::NotOpen { .. } | Self::DeadlinePassed { .. } | Self::Undecided(_) | Self::Leg { .. } => Code::NotSeen,
-            Self::OppositeDecision { .. } | Self::AlreadyDecided { .. } | Self::OtherSet { .. } => Code::Equivocation,
+            Self::OppositeDecision { .. }
+            | Self::AlreadyDecided { .. }
+            | Self::OtherSet { .. }
+            | Self::OtherOutcome { .. }
+            | Self::SecondHold { .. } => Code::Equivocation,
+            Self::Reserved { .. } => Code::NotSeen,
+            Self::NotACosigner { .. } => Code::NotInSet,
+            Self::NoBitcoinKey(_) => Code::Unavailable,
+            Self::NotCosigned(_) => Code::BadRequest,
             Self::Chain(_) | Self::NoNode(_) | Self::Timeout(_) => Code::ChainUnreachable,
             Self::NotInSet { .. } => Code::NotInSet,
             Self::NotApproved { .. } => Code::NotApproved,

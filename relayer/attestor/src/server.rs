@@ -1,9 +1,10 @@
-//! The attestor's HTTP API: `POST /v1/attest`, `GET /v1/health`, `GET /v1/identity`.
+//! The attestor's HTTP API: `POST /v1/attest`, `POST /v1/bitcoin`, `GET /v1/health`, `GET /v1/identity`.
 
 use std::future::{Future, IntoFuture};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aes_chains::bitcoin::Cosigned;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, Request as HttpRequest, State};
 use axum::http::{Method, StatusCode, Uri};
@@ -16,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::attestor::Attestor;
+use crate::bitcoin::CosignBody;
 use crate::health::Health;
 use crate::refusal::Refusal;
 use crate::start::StartError;
@@ -65,9 +67,11 @@ impl Attestor {
     }
 }
 
-fn router(attestor: Arc<Attestor>) -> Router {
+/// Everything that is answered over HTTP; as a service of its own, for a wire that is none.
+pub fn router(attestor: Arc<Attestor>) -> Router {
     Router::new()
         .route("/v1/attest", post(attest))
+        .route("/v1/bitcoin", post(cosign))
         .route("/v1/health", get(health))
         .route("/v1/identity", get(identity))
         .fallback(no_such_path)
@@ -102,6 +106,23 @@ async fn attest(
     }
 }
 
+async fn cosign(
+    State(attestor): State<Arc<Attestor>>,
+    body: Result<Json<CosignBody>, JsonRejection>,
+) -> Result<Json<Cosigned>, Refusal> {
+    let Json(body) = body.map_err(|error| Refusal::Http { status: error.status(), detail: error.body_text() })?;
+    match attestor.cosign(&body).await {
+        Ok(cosigned) => {
+            tracing::info!(chain = %body.chain, request = ?body.request, "signed");
+            Ok(Json(cosigned))
+        }
+        Err(refusal) => {
+            tracing::info!(chain = %body.chain, request = ?body.request, code = ?refusal.code(), %refusal, "refused");
+            Err(refusal)
+        }
+    }
+}
+
 async fn health(State(attestor): State<Arc<Attestor>>) -> (StatusCode, Json<Health>) {
     let health = attestor.health().await;
     let status = if health.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -113,11 +134,15 @@ async fn identity(State(attestor): State<Arc<Attestor>>) -> Json<Identity> {
 }
 
 async fn no_such_path(uri: Uri) -> Refusal {
-    let detail = format!("no {}: there are POST /v1/attest, GET /v1/health and GET /v1/identity", uri.path());
+    let detail =
+        format!("no {}: there are POST /v1/attest, POST /v1/bitcoin, GET /v1/health and GET /v1/identity", uri.path());
     Refusal::Http { status: StatusCode::NOT_FOUND, detail }
 }
 
 async fn no_such_method(method: Method, uri: Uri) -> Refusal {
-    let detail = format!("{method} {}: there are POST /v1/attest, GET /v1/health and GET /v1/identity", uri.path());
+    let detail = format!(
+        "{method} {}: there are POST /v1/attest, POST /v1/bitcoin, GET /v1/health and GET /v1/identity",
+        uri.path()
+    );
     Refusal::Http { status: StatusCode::METHOD_NOT_ALLOWED, detail }
 }

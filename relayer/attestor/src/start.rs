@@ -9,6 +9,8 @@ use aes_protocol::SetError;
 pub enum StartError {
     #[error("the attestor's key is no secp256k1 key; make one with `aes keys`")]
     Key,
+    #[error("the attestor's Bitcoin key is the one that signs its statements: one key never signs in two schemes; make another")]
+    SameKey,
     #[error("journal {}: another attestor has it open; one journal serves one process", .0.display())]
     Locked(PathBuf),
     #[error("journal {}: {cause}; look at the disk and the file's owner", path.display())]

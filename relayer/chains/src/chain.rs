@@ -4,6 +4,7 @@ use aes_protocol::{AttestorSet, Bytes, Certificate, ChainId, Decision, Evidence,
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+use crate::bitcoin::Cosignable;
 use crate::error::ChainError;
 
 /// How deep in the chain something must be to be seen.
@@ -144,4 +145,9 @@ pub trait Chain: Send + Sync {
     async fn outcome(&self, tx: &TxId) -> Result<Outcome, ChainError>;
     /// Pays more for a transaction that waits too long (EVM: the same nonce, higher fees). Ok(None): nothing to bump.
     async fn bump(&self, tx: &TxId) -> Result<Option<TxId>, ChainError>;
+
+    /// Where the certificate is signatures on a transaction of the chain itself: Bitcoin.
+    fn cosignable(&self) -> Option<&dyn Cosignable> {
+        None
+    }
 }

@@ -1,6 +1,7 @@
 //! One adapter a kind of chain: observe, submit. An adapter is thin: it knows its chain, not the protocol's rules.
 //! A new kind of chain is a new folder here and one arm in `connect.rs`; nothing outside changes.
 
+pub mod bitcoin;
 mod chain;
 mod connect;
 pub mod cosmos;
@@ -9,6 +10,6 @@ pub mod evm;
 mod home;
 
 pub use chain::{Chain, Depth, EscrowMessage, GasAccount, Head, Hold, HoldStatus, Outcome, SettlementItem, TxId};
-pub use connect::{connect, connect_chain, Chains, ConnectError};
+pub use connect::{connect, connect_chain, connect_with, Chains, ConnectError};
 pub use error::ChainError;
-pub use home::Home;
+pub use home::{Announced, Home};

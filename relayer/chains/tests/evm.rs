@@ -5,7 +5,7 @@ mod evm_world;
 
 use std::time::{Duration, Instant};
 
-use aes_chains::evm::{EscrowState, EvmChain, EvmDeployer};
+use aes_chains::evm::{AdminCall, EscrowState, EvmChain, EvmDeployer};
 use aes_chains::{Chain, ChainError, Depth, EscrowMessage, HoldStatus, Outcome};
 use aes_protocol::{manifest_tree, Decision, Function, Hash32, LegStatus, Statement};
 use evm_world::{eventually, hash, now, World, ALZ, ETHER, LIMITS};
@@ -120,7 +120,7 @@ async fn refusals_are_told_in_the_contracts_words_and_cost_nothing() {
     world.refused(alice.submit(&foreign).await, "leg 0 is of eip155:1").await;
     assert_eq!(alice.gas_account().await.unwrap(), before);
 
-    let looks_only = world.chain_with(&[&world.anvil.rpc_url], None).await.unwrap();
+    let looks_only = world.chain_with(&[&world.anvil.rpc_url], None);
     assert!(matches!(looks_only.gas_account().await, Err(ChainError::NoKey { .. })));
     assert!(matches!(looks_only.submit(&foreign).await, Err(ChainError::NoKey { .. })));
 }
@@ -255,12 +255,12 @@ async fn the_next_endpoint_is_asked_when_one_is_dead_or_of_another_chain() {
     let busy = evm_world::answers("503 Service Unavailable", "").await;
     let wants_key = evm_world::answers("401 Unauthorized", r#"{"message": "API key missing"}"#).await;
     let rpc = [&dead, &busy, &wants_key, &other.1.rpc_url, &world.anvil.rpc_url].map(String::as_str);
-    let chain = world.chain_with(&rpc, Some("RELAYER")).await.unwrap();
+    let chain = world.chain_with(&rpc, Some("RELAYER"));
     chain.check_contract().await.unwrap();
     let leg = world.leg(0, Function::Transfer, ALZ);
     world.included(&chain, &world.settle(Decision::Abort, hash(11), vec![leg])).await;
 
-    let Err(error) = world.chain_with(&rpc[..4], None).await else { panic!("connected to nothing") };
+    let error = world.chain_with(&rpc[..4], None).head(Depth::Soft).await.unwrap_err();
     assert!(matches!(error, ChainError::Unreachable { .. }), "{error}");
     let text = error.to_string();
     for words in [dead.trim_start_matches("http://"), "HTTP 503", "neither a result", "is a node of chain 31337"] {
@@ -288,13 +288,15 @@ async fn a_deployment_is_read_back_as_it_was_asked_for() {
 
     deployer.fund_vault(&world.settings.token, &world.entry.escrow_address, 7 * ALZ).await.unwrap();
     let tighter = aes_chains::evm::Limits { max_leg: ALZ, ..LIMITS };
-    deployer.schedule_limits(&world.entry.escrow_address, tighter).await.unwrap();
+    deployer.admin_call(&world.entry.escrow_address, &AdminCall::ScheduleLimits(tighter)).await.unwrap();
     let state = world.state().await;
     assert_eq!((state.vault, state.pending_limits.unwrap().0), (7 * ALZ, tighter));
-    world.refused(deployer.apply_limits(&world.entry.escrow_address).await, "LimitsNotYet(").await;
+    world
+        .refused(deployer.admin_call(&world.entry.escrow_address, &AdminCall::ApplyLimits).await, "LimitsNotYet(")
+        .await;
 
     let moved = aes_config::ManifestChain { code_hash: hash(1), ..world.entry.clone() };
-    let chain = EvmChain::connect(world.id(), &world.config(&[&world.anvil.rpc_url], None), &moved).await.unwrap();
+    let chain = EvmChain::new(world.id(), &world.config(&[&world.anvil.rpc_url], None), &moved).unwrap();
     assert!(chain.check_contract().await.unwrap_err().to_string().contains("the manifest's escrow is"));
     let no_key = EvmDeployer::connect(world.id(), &world.config(&[&world.anvil.rpc_url], None)).await;
     assert!(matches!(no_key, Err(ChainError::NoKey { .. })));

@@ -23,7 +23,7 @@ impl Context {
     pub async fn open(config: &Path) -> Result<Self> {
         let config = Config::load(config)?;
         let manifest = Manifest::load(&config.manifest)?;
-        let (home, chains) = connect(&config, &manifest).await?;
+        let (home, chains) = connect(&config, &manifest)?;
         Ok(Self { config, manifest, home, chains })
     }
 

@@ -2,21 +2,25 @@
 //! Sepolia, three attestors (2 of 3), a relayer. Used by `aes devnet`, `aes demo` and the end-to-end tests.
 //! It writes the same files an operator would write, and starts its parts from them.
 
+mod bitcoin;
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aes_chains::bitcoin::key_of;
 use aes_config::{
     AttestConfig, ChainConfig, Config, DeployChain, DeployConfig, KeyRef, Manifest, RelayConfig, SecretKey,
 };
-use aes_devnet::{Anvil, AnvilOptions, Coin, GenesisAccount, Wasmd, WasmdOptions, ALZ_DENOM, GAS_DENOM};
+use aes_devnet::{Anvil, AnvilOptions, Btcd, Coin, GenesisAccount, Wasmd, WasmdOptions, ALZ_DENOM, GAS_DENOM};
 use aes_protocol::{Attestor, AttestorSet, ChainId, Conservation, Hash32};
 use anyhow::{Context as _, Result};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use self::bitcoin::{BitcoinOptions, BITCOIN};
 use crate::commands::deploy::{deploy, fund};
 use crate::commands::keys::Accounts;
 use crate::context::Context;
@@ -35,8 +39,12 @@ pub struct Options {
     pub artifacts: PathBuf,
     pub block_time: Duration,
     pub evm_block_time: Duration,
+    pub max_horizon: u64,
     pub escape_delay: u64,
+    pub set_grace: u64,
     pub conservation: Conservation,
+    /// none: no Bitcoin chain
+    pub bitcoin: Option<BitcoinOptions>,
     /// whether a relayer runs from the start
     pub relayer: bool,
 }
@@ -48,8 +56,11 @@ impl Options {
             artifacts,
             block_time: Duration::from_millis(200),
             evm_block_time: Duration::from_secs(1),
+            max_horizon: 7 * 86_400,
             escape_delay: 86_400,
+            set_grace: 86_400,
             conservation: Conservation::On,
+            bitcoin: None,
             relayer: true,
         }
     }
@@ -61,12 +72,14 @@ pub const RELAYER: &str = "relayer";
 pub const USER: &str = "user";
 pub const RECIPIENT: &str = "recipient";
 const ATTESTORS: [&str; 3] = ["attestor-1", "attestor-2", "attestor-3"];
+const BITCOIN_KEYS: [&str; 3] = ["attestor-1-bitcoin", "attestor-2-bitcoin", "attestor-3-bitcoin"];
 
 pub struct Devnet {
     pub options: Options,
     pub wasmd: Wasmd,
     pub polygon: Anvil,
     pub ethereum: Anvil,
+    pub bitcoin: Option<Btcd>,
     pub manifest: Manifest,
     keys: BTreeMap<&'static str, SecretKey>,
     stop: watch::Sender<bool>,
@@ -79,28 +92,39 @@ impl Devnet {
         let dir = &options.data_dir;
         std::fs::create_dir_all(dir.join("keys")).with_context(|| format!("make {}", dir.display()))?;
         let mut keys = BTreeMap::new();
-        for name in [DEPLOYER, RELAYER, USER, RECIPIENT].into_iter().chain(ATTESTORS) {
+        for name in [DEPLOYER, RELAYER, USER, RECIPIENT].into_iter().chain(ATTESTORS).chain(BITCOIN_KEYS) {
             let key = SecretKey::generate();
             write_secret(&key_file(dir, name), &hex::encode(key.expose()))?;
             keys.insert(name, key);
         }
         progress("starting wasmd and two anvils");
-        let (wasmd, polygon, ethereum) = tokio::try_join!(
+        let (wasmd, polygon, ethereum, bitcoin) = tokio::try_join!(
             start_wasmd(&options, &keys),
             start_anvil(&options, &keys, "polygon", 80002),
             start_anvil(&options, &keys, "ethereum", 11_155_111),
+            bitcoin::start(&options, &keys),
         )?;
         let (stop, _) = watch::channel(false);
         let rpc = [wasmd.rpc_url.clone(), polygon.rpc_url.clone(), ethereum.rpc_url.clone()];
         progress("deploying the contracts on three chains");
-        let files = Files { options: &options, rpc: &rpc };
+        let bitcoin_rpc = bitcoin.as_ref().map(|node| node.rpc_url.clone());
+        let files = Files { options: &options, rpc: &rpc, bitcoin: bitcoin_rpc.as_ref() };
         files.write(DEPLOYER, Some(DEPLOYER), |config| {
             config.deploy = Some(deployment(&options, &keys)?);
             Ok(())
         })?;
         let manifest = deploy(&Config::load(&config_file(dir, DEPLOYER))?, &mut |_| Ok(true)).await?;
-        let mut devnet =
-            Self { wasmd, polygon, ethereum, manifest, keys, stop, parts: Vec::new(), options: options.clone() };
+        let mut devnet = Self {
+            wasmd,
+            polygon,
+            ethereum,
+            bitcoin,
+            manifest,
+            keys,
+            stop,
+            parts: Vec::new(),
+            options: options.clone(),
+        };
         files.write(USER, Some(USER), |_| Ok(()))?;
         fund(
             &Config::load(&config_file(dir, DEPLOYER))?,
@@ -109,16 +133,21 @@ impl Devnet {
             amount::parse("10000")?,
         )
         .await?;
+        if let Some(options) = &options.bitcoin {
+            bitcoin::pay_sats(options, &config_file(dir, DEPLOYER), &devnet.keys).await?;
+        }
         progress("starting three attestors and a relayer");
         let mut attestors = Vec::new();
-        for name in ATTESTORS {
+        for (name, bitcoin_name) in ATTESTORS.into_iter().zip(BITCOIN_KEYS) {
             let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
             let listen = listener.local_addr()?;
             attestors.push(format!("http://{listen}"));
             let key = KeyRef::File { file: key_file(Path::new(""), name) };
             let journal = format!("{name}.journal.sqlite").into();
             files.write(name, None, |config| {
-                config.attest = Some(AttestConfig { listen, key, journal });
+                let bitcoin_key = KeyRef::File { file: key_file(Path::new(""), bitcoin_name) };
+                let bitcoin_key = options.bitcoin.as_ref().map(|_| bitcoin_key);
+                config.attest = Some(AttestConfig { listen, one_endpoint: true, key, bitcoin_key, journal });
                 Ok(())
             })?;
             let (context, shutdown) = (Context::open(&config_file(dir, name)).await?, devnet.shutdown());
@@ -180,6 +209,9 @@ impl Devnet {
         self.wasmd.stop().await?;
         self.polygon.stop().await?;
         self.ethereum.stop().await?;
+        if let Some(bitcoin) = &mut self.bitcoin {
+            bitcoin.stop().await?;
+        }
         Ok(())
     }
 }
@@ -201,6 +233,7 @@ fn write_secret(path: &Path, text: &str) -> Result<()> {
 struct Files<'a> {
     options: &'a Options,
     rpc: &'a [String; 3],
+    bitcoin: Option<&'a String>,
 }
 
 impl Files<'_> {
@@ -215,14 +248,21 @@ impl Files<'_> {
             gas_price: cosmos.then(|| format!("0.025{GAS_DENOM}")),
             prefix: cosmos.then(|| PREFIX.into()),
             max_fee: (!cosmos).then_some(500),
+            bitcoin: None,
+            follow: Default::default(),
         };
         let chains = [
             (ALLIANZA.parse()?, chain("allianza", wasmd, true)),
             (POLYGON.parse()?, chain("polygon", polygon, false)),
             (ETHEREUM.parse()?, chain("ethereum", ethereum, false)),
         ];
-        let mut config =
-            Config { manifest: "manifest.json".into(), chains: chains.into(), deploy: None, relay: None, attest: None };
+        let mut chains = BTreeMap::from(chains);
+        if let (Some(rpc), Some(options)) = (self.bitcoin, &self.options.bitcoin) {
+            let bitcoin = Some(bitcoin::config(options, who));
+            chains
+                .insert(BITCOIN.parse()?, ChainConfig { bitcoin, max_fee: Some(100), ..chain("bitcoin", rpc, false) });
+        }
+        let mut config = Config { manifest: "manifest.json".into(), chains, deploy: None, relay: None, attest: None };
         role(&mut config)?;
         let path = config_file(&self.options.data_dir, who);
         std::fs::write(&path, toml::to_string(&config)?).with_context(|| format!("write {}", path.display()))
@@ -231,9 +271,13 @@ impl Files<'_> {
 
 fn deployment(options: &Options, keys: &BTreeMap<&'static str, SecretKey>) -> Result<DeployConfig> {
     let mut attestors = Vec::new();
-    for name in ATTESTORS {
+    for (name, bitcoin_name) in ATTESTORS.into_iter().zip(BITCOIN_KEYS) {
         let key = keys.get(name).context("an attestor's key")?;
-        attestors.push(Attestor { signer: Accounts::of(key, PREFIX)?.evm, bitcoin_key: Hash32::default() });
+        let bitcoin_key = match &options.bitcoin {
+            Some(_) => key_of(keys.get(bitcoin_name).context("an attestor's Bitcoin key")?).context("a key")?,
+            None => Hash32::default(),
+        };
+        attestors.push(Attestor { signer: Accounts::of(key, PREFIX)?.evm, bitcoin_key });
     }
     attestors.sort_by(|a, b| a.signer.cmp(&b.signer));
     let alz = |text: &str| amount::parse(text).map(|amount| amount.to_string());
@@ -252,14 +296,17 @@ fn deployment(options: &Options, keys: &BTreeMap<&'static str, SecretKey>) -> Re
         };
         chains.insert(id.parse()?, chain);
     }
+    if options.bitcoin.is_some() {
+        chains.insert(BITCOIN.parse()?, bitcoin::deployment(max_leg)?);
+    }
     Ok(DeployConfig {
         home: ALLIANZA.parse()?,
         artifacts: std::path::absolute(&options.artifacts)?,
         conservation: options.conservation,
-        max_horizon: 7 * 86_400,
+        max_horizon: options.max_horizon,
         escape_delay: options.escape_delay,
         limits_delay: 86_400,
-        set_grace: 86_400,
+        set_grace: options.set_grace,
         attestor_set: AttestorSet { id: 1, threshold: 2, attestors },
         chains,
     })

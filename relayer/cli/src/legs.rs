@@ -1,5 +1,6 @@
 //! A leg as a user writes it: `polygon lock 200 from 0xabc…`, and accounts as CAIP-10 or as their chain writes them.
 
+use aes_chains::bitcoin;
 use aes_chains::cosmos::{account_of, bech32_of};
 use aes_config::{Config, Manifest};
 use aes_protocol::{Bytes, ChainId, ChainKind, Function, Leg};
@@ -33,7 +34,13 @@ pub fn parse_account(config: &Config, chain: &ChainId, text: &str) -> Result<Byt
                 .ok_or_else(|| anyhow!("chains.\"{chain}\".prefix is missing; give the chain's bech32 prefix"))?;
             account_of(address, prefix)?
         }
-        ChainKind::Evm | ChainKind::Bitcoin => address.parse()?,
+        ChainKind::Bitcoin => match bitcoin::script_of(address, chain) {
+            Some(script) => script,
+            None => {
+                address.parse().with_context(|| format!("'{address}' is no address of {chain}, nor a script in hex"))?
+            }
+        },
+        ChainKind::Evm => address.parse()?,
     };
     chain.check_account(&account)?;
     Ok(account)
@@ -46,6 +53,7 @@ pub fn show_account(config: &Config, chain: &ChainId, account: &Bytes) -> String
     }
     let prefix = config.chains.get(chain).and_then(|chain| chain.prefix.as_deref());
     match (chain.kind(), prefix) {
+        (ChainKind::Bitcoin, _) => bitcoin::address_of(account, chain).unwrap_or_else(|| account.to_string()),
         (ChainKind::Cosmos, Some(prefix)) => bech32_of(account, prefix).unwrap_or_else(|_| account.to_string()),
         _ => account.to_string(),
     }

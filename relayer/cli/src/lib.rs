@@ -6,3 +6,4 @@ pub mod context;
 pub mod devnet;
 pub mod legs;
 pub mod output;
+pub mod signals;

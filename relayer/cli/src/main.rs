@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aes_cli::commands::{
-    attest, completions, config, demo, deploy, devnet, escape, keys, list, open, prepare, relay, rollback, rotate,
-    status,
+    admin, attest, completions, config, demo, deploy, devnet, escape, keys, list, open, prepare, proof, relay, report,
+    rollback, rotate, status, verify,
 };
 use aes_cli::context::Context;
 use aes_cli::output::Output;
+use aes_config::Config;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -37,6 +38,11 @@ enum Command {
     Relay,
     /// moves every chain to a next attestor set that the current one has signed
     Rotate(rotate::Rotate),
+    /// pauses, unpauses, takes over as admin
+    #[command(subcommand)]
+    Admin(admin::Admin),
+    /// brings both decisions that attestors signed of one execution to the coordinator, which stops taking new ones
+    ReportEquivocation(report::ReportEquivocation),
     /// opens an execution
     Open(open::Open),
     /// puts a leg's ALZ into its escrow
@@ -49,6 +55,10 @@ enum Command {
     Rollback(rollback::Rollback),
     /// takes back a hold that no decision reached
     Escape(escape::Escape),
+    /// writes everything that proves an execution into one file
+    Proof(proof::Proof),
+    /// checks a proof file, without a network unless you ask for one
+    Verify(verify::Verify),
     /// makes keys and shows their accounts
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -106,6 +116,20 @@ async fn run(aes: &Aes) -> Result<ExitCode> {
         Command::List(command) => output.say(&command.run(&context().await?).await?)?,
         Command::Rollback(command) => output.say(&command.run(&context().await?).await?)?,
         Command::Escape(command) => output.say(&command.run(&context().await?).await?)?,
+        Command::Proof(command) => output.say(&command.run(&context().await?).await?)?,
+        Command::Verify(command) => {
+            let verified = command.run(&aes.config).await?;
+            output.say(&verified)?;
+            return Ok(verified.exit_code());
+        }
+        Command::ReportEquivocation(command) => output.say(&command.run(&context().await?).await?)?,
+        Command::Admin(command) => {
+            let report = command.run(&Config::load(&aes.config)?).await?;
+            output.say(&report)?;
+            if !report.passed() {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Command::Keys(command) => output.say(&command.run()?)?,
         Command::Config(command) => {
             let checks = command.run(&aes.config).await?;

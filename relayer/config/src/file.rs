@@ -8,6 +8,7 @@ use aes_protocol::{AttestorSet, ChainId, Conservation};
 use serde::{Deserialize, Serialize};
 
 use crate::keys::KeyRef;
+use crate::manifest::Anchor;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -37,7 +38,8 @@ pub struct Config {
 pub struct ChainConfig {
     /// what people call it: polygon, ethereum, allianza
     pub name: String,
-    /// JSON-RPC (EVM) or CometBFT RPC (CosmWasm) endpoints, the first that answers is used
+    /// JSON-RPC (EVM; Bitcoin, with user and password in the URL) or CometBFT RPC (CosmWasm) endpoints, the first that
+    /// answers is used
     pub rpc: Vec<String>,
     /// seconds to wait for one answer
     #[serde(default = "default_timeout")]
@@ -51,8 +53,42 @@ pub struct ChainConfig {
     pub gas_price: Option<String>,
     /// CosmWasm only: bech32 prefix of its accounts, e.g. "wasm"
     pub prefix: Option<String>,
-    /// EVM only: never pay more than this for a unit of gas, in gwei
+    /// never pay more than this: EVM for a unit of gas, in gwei; Bitcoin for a virtual byte, in sat
     pub max_fee: Option<u64>,
+    /// Bitcoin only
+    pub bitcoin: Option<BitcoinConfig>,
+    /// CosmWasm only: how an attestor follows its headers
+    #[serde(default)]
+    pub follow: FollowConfig,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FollowConfig {
+    /// where to start, instead of the manifest's: needed once that is older than the trusting period
+    pub anchor: Option<Anchor>,
+    /// seconds for which validators are believed after their block: less than the chain's unbonding time
+    #[serde(default = "default_trusting_period")]
+    pub trusting_period: u64,
+}
+
+impl Default for FollowConfig {
+    fn default() -> Self {
+        Self { anchor: None, trusting_period: default_trusting_period() }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BitcoinConfig {
+    /// file of what was read of the chain, so that a start need not read it again; relative to the config file
+    pub index: PathBuf,
+    /// blocks, its own one included, from which on a transaction counts as final
+    #[serde(default = "default_depth")]
+    pub depth: u64,
+    /// into how many outputs a relayer splits the vault ahead of need: as many reserve-sourced legs can be prepared a block
+    #[serde(default = "default_vault_outputs")]
+    pub vault_outputs: u32,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -111,13 +147,31 @@ pub struct RelayConfig {
 #[serde(deny_unknown_fields)]
 pub struct AttestConfig {
     pub listen: SocketAddr,
+    /// EVM: whether one endpoint alone may say which blocks are final; with several, two always have to
+    #[serde(default = "default_one_endpoint")]
+    pub one_endpoint: bool,
     pub key: KeyRef,
+    /// signs on Bitcoin (BIP-340), where the deployment has it: never the same as `key`
+    pub bitcoin_key: Option<KeyRef>,
     /// SQLite file of all that was ever signed, synced before a signature leaves; relative to the config file
     pub journal: PathBuf,
 }
 
+fn default_one_endpoint() -> bool {
+    true
+}
 fn default_timeout() -> u64 {
     10
+}
+/// Two of the three weeks that most chains unbond for.
+fn default_trusting_period() -> u64 {
+    14 * 24 * 3600
+}
+fn default_depth() -> u64 {
+    6
+}
+fn default_vault_outputs() -> u32 {
+    16
 }
 fn default_poll() -> u64 {
     500
@@ -143,8 +197,12 @@ impl Config {
         if let Some(attest) = &mut self.attest {
             paths.push(&mut attest.journal);
             paths.extend(attest.key.path_mut());
+            paths.extend(attest.bitcoin_key.as_mut().and_then(KeyRef::path_mut));
         }
-        paths.extend(self.chains.values_mut().filter_map(|chain| chain.key.as_mut()?.path_mut()));
+        for chain in self.chains.values_mut() {
+            paths.extend(chain.key.as_mut().and_then(KeyRef::path_mut));
+            paths.extend(chain.bitcoin.as_mut().map(|bitcoin| &mut bitcoin.index));
+        }
         for path in paths {
             *path = base.join(&path);
         }

@@ -5,6 +5,8 @@ mod file;
 mod keys;
 mod manifest;
 
-pub use file::{AttestConfig, ChainConfig, Config, ConfigError, DeployChain, DeployConfig, RelayConfig};
+pub use file::{
+    AttestConfig, BitcoinConfig, ChainConfig, Config, ConfigError, DeployChain, DeployConfig, FollowConfig, RelayConfig,
+};
 pub use keys::{KeyError, KeyRef, SecretKey};
-pub use manifest::{Manifest, ManifestChain, ManifestError};
+pub use manifest::{Anchor, BitcoinEscrow, Manifest, ManifestChain, ManifestError};

@@ -1,6 +1,7 @@
 //! The manifest: addresses and code hashes of one deployment. Written by `aes deploy`, read by everything else.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use aes_protocol::{Bytes, ChainId, Conservation, Domain, Hash32};
@@ -29,6 +30,22 @@ pub struct Manifest {
     pub coordinator_code_hash: Hash32,
     pub conservation: Conservation,
     pub chains: BTreeMap<ChainId, ManifestChain>,
+    /// ERC-20 addresses of ALZ that `aes deploy` has made on chains whose escrow it has not made yet
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tokens: BTreeMap<ChainId, String>,
+    /// a block of each CosmWasm chain from which an attestor can follow its headers
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub anchors: BTreeMap<ChainId, Anchor>,
+    /// what a Bitcoin chain has beside its entry in `chains`: there no contract keeps the settings
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub bitcoin: BTreeMap<ChainId, BitcoinEscrow>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Anchor {
+    pub height: u64,
+    pub hash: Hash32,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,6 +63,23 @@ pub struct ManifestChain {
     pub height: u64,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BitcoinEscrow {
+    /// ALZ's name there, e.g. `ALZ•BRIDGE•TOKEN`; its id, `block:transaction`, is the entry's `asset`
+    pub rune: String,
+    /// id of the etching transaction, as explorers write it
+    pub etching: String,
+    /// base units, all there will ever be
+    pub premine: String,
+    /// attestor set whose vault is the escrow that legs name
+    pub first_set: u64,
+    /// seconds after a deadline until a depositor can take an undecided hold back
+    pub escape_delay: u64,
+    /// base units: the largest leg
+    pub max_leg: String,
+}
+
 impl Manifest {
     pub const VERSION: u32 = 1;
 
@@ -55,11 +89,13 @@ impl Manifest {
             .map_err(|error| ManifestError::Parse { path: path.into(), cause: error.to_string() })
     }
 
-    /// Whole or not at all: written beside and renamed.
+    /// Whole or not at all: written beside, synced and renamed.
     pub fn save(&self, path: &Path) -> Result<(), ManifestError> {
         let write = || -> std::io::Result<()> {
             let beside = path.with_extension("new");
-            std::fs::write(&beside, serde_json::to_string_pretty(self)? + "\n")?;
+            let mut file = std::fs::File::create(&beside)?;
+            file.write_all((serde_json::to_string_pretty(self)? + "\n").as_bytes())?;
+            file.sync_all()?;
             std::fs::rename(&beside, path)
         };
         write().map_err(|source| ManifestError::Write { path: path.into(), source })
@@ -67,5 +103,9 @@ impl Manifest {
 
     pub fn chain(&self, id: &ChainId) -> Result<&ManifestChain, ManifestError> {
         self.chains.get(id).ok_or_else(|| ManifestError::NoChain(id.clone()))
+    }
+
+    pub fn bitcoin(&self, id: &ChainId) -> Result<&BitcoinEscrow, ManifestError> {
+        self.bitcoin.get(id).ok_or_else(|| ManifestError::NoChain(id.clone()))
     }
 }

@@ -9,6 +9,7 @@ use crate::Error;
 pub enum Binary {
     Wasmd,
     Anvil,
+    Btcd,
 }
 
 impl Binary {
@@ -16,6 +17,7 @@ impl Binary {
         let (name, variable) = match self {
             Self::Wasmd => ("wasmd", "AES_WASMD"),
             Self::Anvil => ("anvil", "AES_ANVIL"),
+            Self::Btcd => ("btcd", "AES_BTCD"),
         };
         // Whoever names a binary wants that one: falling back to another would hide the mistake.
         if let Some(path) = env::var_os(variable).map(PathBuf::from) {

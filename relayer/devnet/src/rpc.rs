@@ -16,7 +16,8 @@ pub(crate) async fn call(url: &str, method: &str, params: Value) -> Result<Value
     };
     let mut answer = send.await.map_err(|error| fail(error.to_string()))?;
     match answer.get("error") {
-        Some(error) => Err(fail(error.to_string())),
-        None => Ok(answer["result"].take()),
+        // btcd sends an empty one with every answer
+        Some(error) if !error.is_null() => Err(fail(error.to_string())),
+        _ => Ok(answer["result"].take()),
     }
 }

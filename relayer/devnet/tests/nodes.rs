@@ -5,12 +5,15 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use aes_devnet::{Anvil, AnvilOptions, Coin, GenesisAccount, Wasmd, WasmdOptions, ALZ_DENOM, GAS_DENOM};
+use aes_devnet::{
+    Anvil, AnvilOptions, Btcd, BtcdOptions, Coin, GenesisAccount, Wasmd, WasmdOptions, ALZ_DENOM, GAS_DENOM,
+};
 use bech32::{Bech32, Hrp};
 use serde_json::{json, Value};
 use tempfile::TempDir;
 
 const HOLDER: &str = "0x00000000000000000000000000000000000a15ce";
+const MINER: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
 const ETHER: u128 = 1_000_000_000_000_000_000;
 
 fn wasmd_options(folder: &TempDir, address: String) -> WasmdOptions {
@@ -125,6 +128,33 @@ async fn anvil_makes_blocks_and_ends_when_told() {
     let pid = node.pid().unwrap();
     drop(node);
     assert!(!runs(pid), "even a frozen one ends with its handle");
+}
+
+#[tokio::test]
+async fn btcd_makes_blocks_and_keeps_them_over_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = BtcdOptions {
+        data_dir: folder.path().join("btcd"),
+        mining_address: MINER.into(),
+        blocks: 101,
+        block_time: Some(Duration::from_millis(100)),
+    };
+    let mut node = Btcd::start(options).await.unwrap();
+    let height = async |node: &Btcd| node.call("getblockcount", json!([])).await.unwrap().as_u64().unwrap();
+    eventually("a block at the interval", async || height(&node).await > 101).await;
+    node.stop_mining();
+    let mined = node.generate(2).await.unwrap();
+    let (url, before) = (node.rpc_url.clone(), height(&node).await);
+
+    node.restart().await.unwrap();
+    assert_eq!(node.rpc_url, url);
+    assert!(height(&node).await >= before, "btcd deletes a regtest chain, the restart gives it back");
+    let kept = node.call("getblockheader", json!([mined.last().unwrap(), true])).await.unwrap();
+    assert!(kept["confirmations"].as_i64().unwrap() >= 1, "{kept}");
+
+    let pid = node.pid().unwrap();
+    node.stop().await.unwrap();
+    assert!(!runs(pid));
 }
 
 #[tokio::test]

@@ -114,7 +114,7 @@ fn is_to_settle(leg: &LegView, deadline: u64, decision: Decision) -> bool {
     match sight.soft {
         Some(hold) => hold.status == Status::Held,
         // Nothing held: a tombstone keeps a late prepare out, until the deadline does.
-        None => decision == Decision::Abort && sight.soft_time < deadline,
+        None => decision == Decision::Abort && leg.leg.chain.kind().keeps_tombstones() && sight.soft_time < deadline,
     }
 }
 

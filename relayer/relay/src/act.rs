@@ -6,13 +6,13 @@ use std::sync::Arc;
 use aes_attestor::Request;
 use aes_chains::{ChainError, EscrowMessage};
 use aes_coordinator::msg::{ExecuteMsg, RollbackReason};
-use aes_plan::{Action, Kind, Reason};
+use aes_plan::{Action, Kind, Reason, State};
 use aes_protocol::{manifest_tree, Hash32, Leg};
 use aes_store::Cover;
 use futures::future::join_all;
 use tokio::task::JoinSet;
 
-use crate::board::{Flight, Place, Ready};
+use crate::board::{Flight, Place, Ready, TrackedLeg};
 use crate::event::What;
 use crate::{settle, Parts};
 
@@ -55,7 +55,7 @@ enum AtHome {
 async fn at_home(parts: Arc<Parts>, flight: u64, execution_id: Hash32, act: AtHome) {
     let Some(message) = home_message(&parts, execution_id, act).await else { return parts.land(flight) };
     match parts.hand_over(flight, parts.home.send(&message)).await {
-        Ok(()) => {}
+        Ok(_) => {}
         // somebody else was first, or the next look shows why
         Err(ChainError::Refused { cause, .. }) => {
             tracing::info!(execution = %execution_id, "the coordinator refused: {cause}");
@@ -136,9 +136,10 @@ async fn prepare_reserves(parts: Arc<Parts>, execution_id: Hash32, reserves: Opt
         };
         let parts = &parts;
         async move {
-            let Some(chain) = parts.chains.get(&leg.chain) else { return parts.land(flight) };
+            let wanted = parts.is_to_prepare(&Cover { execution_id, leg: Some(leg.index) });
+            let Some(chain) = parts.chains.get(&leg.chain).filter(|_| wanted) else { return parts.land(flight) };
             match parts.hand_over(flight, chain.submit(&message)).await {
-                Ok(()) => {}
+                Ok(_) => {}
                 Err(error @ ChainError::InsufficientGas { .. }) => {
                     tracing::warn!(execution = %execution_id, "{error}");
                     parts.cannot_prepare(&Cover { execution_id, leg: Some(leg.index) }, "insufficient gas");
@@ -154,6 +155,15 @@ async fn prepare_reserves(parts: Arc<Parts>, execution_id: Hash32, reserves: Opt
 }
 
 impl Parts {
+    /// Asking the attestors takes its time: another relayer may have prepared the leg meanwhile, and the execution may
+    /// be decided.
+    fn is_to_prepare(&self, cover: &Cover) -> bool {
+        let mut board = self.board();
+        let is_open = board.executions.get(&cover.execution_id).is_some_and(|tracked| tracked.state == State::Open);
+        let is_held = |leg: &mut TrackedLeg| leg.sight.as_ref().is_some_and(|sight| sight.soft.is_some());
+        is_open && !board.leg_mut(cover).is_some_and(is_held)
+    }
+
     /// Remembered until the execution ends: the plan rolls back where this relayer may.
     pub fn cannot_prepare(&self, cover: &Cover, cause: &str) {
         let leg = self.board().leg_mut(cover).and_then(|leg| {

@@ -1,13 +1,14 @@
 //! What was last seen of everything, and what is on its way: the facts that `plan` is asked with.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aes_chains::TxId;
 use aes_coordinator::msg::ExecutionResponse;
-use aes_plan::{plan, Action, Kind, LegView, Sight, State, View};
+use aes_plan::{plan, Action, Kind, LegView, Sight, State, Status, View};
 use aes_protocol::{AttestorSet, ChainId, Hash32, Leg};
 use aes_store::Cover;
+use tokio::time::Instant;
 
 /// The first wait after an attempt; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -35,6 +36,8 @@ pub struct Tracked {
     pub legs: Vec<TrackedLeg>,
     /// none where it was decided before we ever saw it
     pub decision_seen: Option<DecisionSeen>,
+    /// the attestors saw it otherwise, so a node may have told us what is not so: to be read anew
+    pub doubted: bool,
     tries: HashMap<(Option<u8>, Kind), Tries>,
 }
 
@@ -133,6 +136,12 @@ impl Board {
         self.last_flight
     }
 
+    pub fn doubt(&mut self, execution_id: &Hash32) {
+        if let Some(tracked) = self.executions.get_mut(execution_id) {
+            tracked.doubted = true;
+        }
+    }
+
     pub fn leg_mut(&mut self, cover: &Cover) -> Option<&mut TrackedLeg> {
         self.executions.get_mut(&cover.execution_id)?.legs.get_mut(usize::from(cover.leg?))
     }
@@ -156,8 +165,28 @@ impl Tracked {
             manifest_root: execution.manifest_root,
             legs: execution.legs.into_iter().map(|response| leg(response.leg)).collect(),
             decision_seen: None,
+            doubted: false,
             tries: HashMap::new(),
         }
+    }
+
+    /// As the home chain says now, whatever it said before; and a leg that had ended is looked at once more.
+    pub fn correct(&mut self, execution: ExecutionResponse) {
+        let state = state_of(execution.state);
+        self.state = state;
+        self.deadline = execution.deadline;
+        self.manifest_root = execution.manifest_root;
+        let known = std::mem::take(&mut self.legs);
+        let corrected = |leg: Leg| match known.iter().find(|known| known.leg == leg) {
+            Some(known) => TrackedLeg {
+                sight: known.sight.clone().filter(|sight| !is_over(sight, state)),
+                cannot_prepare: known.cannot_prepare.clone(),
+                leg,
+            },
+            None => TrackedLeg { leg, sight: None, cannot_prepare: None },
+        };
+        self.legs = execution.legs.into_iter().map(|entry| corrected(entry.leg)).collect();
+        self.doubted = false;
     }
 
     fn view(&self, home_time: u64, in_flight: impl Fn(Option<u8>) -> Option<Kind>) -> View {
@@ -201,11 +230,23 @@ impl Tracked {
         let tries = self.tries.entry((leg, Kind::Settle)).or_default();
         tries.not_before = Some(now + wait(tries.spent + 5, LONGEST_WAIT_SPENT));
         tries.spent += 1;
+        // twice in vain: the leg may have ended long ago, or be another one than we were told
+        self.doubted |= tries.spent > 1;
     }
 }
 
 fn wait(count: u32, longest: Duration) -> Duration {
     FIRST_WAIT.saturating_mul(2u32.saturating_pow(count)).min(longest)
+}
+
+/// Ended at finality as it was decided: nothing changes there any more. Any other end is looked at again: it cannot be so.
+pub fn is_over(sight: &Sight, state: State) -> bool {
+    sight.last.is_some_and(|hold| match hold.status {
+        Status::Held => false,
+        Status::Finalized => state == State::Committed,
+        Status::Released => state == State::Aborted,
+        Status::Escaped => true,
+    })
 }
 
 pub fn state_of(state: aes_coordinator::msg::State) -> State {

@@ -19,7 +19,7 @@ impl Parts {
         Ok(Quorum::collect(&self.attestors, request, &set, self.home.domain()).await?)
     }
 
-    /// Where the attestors do not agree: said, and asked again later.
+    /// Where the attestors do not agree: said, and asked again later, when what we believe has been read anew.
     pub async fn certify_or_say(&self, execution_id: &Hash32, request: &Request) -> Option<Certified> {
         match self.certify(request).await {
             Ok(certified) => Some(certified),
@@ -32,6 +32,11 @@ impl Parts {
                     Request::Rotated { .. } => "Rotated",
                 };
                 tracing::warn!(execution = %execution_id, "no {what} certificate yet, asking again: {error}");
+                let mut board = self.board();
+                match request {
+                    Request::Decided { execution_ids } => execution_ids.iter().for_each(|id| board.doubt(id)),
+                    _ => board.doubt(execution_id),
+                }
                 None
             }
         }

@@ -1,10 +1,11 @@
 //! What happens, told three ways at once: the log in the words of the AES paper, an event for whoever subscribed,
 //! and the time of it.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use aes_protocol::{ChainId, Decision, Function, Hash32};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::Parts;
 
@@ -74,7 +75,12 @@ impl Clock {
     }
 
     pub fn now(&self) -> u64 {
-        self.unix_at_start.saturating_add(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX))
+        self.at(Instant::now())
+    }
+
+    pub fn at(&self, moment: Instant) -> u64 {
+        let since = moment.saturating_duration_since(self.start);
+        self.unix_at_start.saturating_add(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
     }
 }
 

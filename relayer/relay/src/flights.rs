@@ -1,11 +1,11 @@
 //! Transactions on their way: intent on disk, hand-over, outcome, a higher fee where one waits too long.
 
 use std::future::Future;
-use std::time::Instant;
 
 use aes_chains::{ChainError, Outcome, TxId};
 use aes_plan::Kind;
 use aes_store::{Cover, End, Intent, OutboxRow, StoreError};
+use tokio::time::Instant;
 
 use crate::board::{Flight, Place};
 use crate::Parts;
@@ -36,19 +36,19 @@ impl Parts {
         Ok(())
     }
 
-    /// Writes the intent down, sends, writes down what came of it. An error is one of the chain; a database that
-    /// cannot be written sends nothing.
-    pub async fn hand_over<F>(&self, flight: u64, submit: F) -> Result<(), ChainError>
+    /// Writes the intent down, sends, writes down what came of it, and says when the node took it. An error is one of
+    /// the chain; a database that cannot be written sends nothing.
+    pub async fn hand_over<F>(&self, flight: u64, submit: F) -> Result<Option<u64>, ChainError>
     where
         F: Future<Output = Result<TxId, ChainError>>,
     {
-        let Some(intent) = self.intent(flight) else { return Ok(()) };
+        let Some(intent) = self.intent(flight) else { return Ok(None) };
         let row = match self.store.intend(&intent, self.clock.now()) {
             Ok(row) => row,
             Err(error) => {
                 tracing::error!("nothing sent: {error}");
                 self.land(flight);
-                return Ok(());
+                return Ok(None);
             }
         };
         let sent = submit.await;
@@ -61,7 +61,7 @@ impl Parts {
                     flight.tx = Some(tx);
                     flight.since = Instant::now();
                 }
-                Ok(())
+                Ok(Some(at))
             }
             Err(error) => {
                 self.note(self.store.ended(row, End::NotSent, Some(&error.to_string()), at));

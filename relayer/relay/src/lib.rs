@@ -7,21 +7,23 @@ mod board;
 mod certificates;
 mod event;
 mod flights;
+mod hear;
 mod look;
 mod settle;
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use aes_attestor::AttestorClient;
+use aes_attestor::{AttestorClient, AttestorCosigners};
 use aes_chains::{Chain, Home};
 use aes_config::RelayConfig;
 use aes_protocol::ChainId;
 use aes_store::{Store, StoreError};
 use tokio::sync::{broadcast, Notify};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use board::Board;
 use event::Clock;
@@ -61,6 +63,11 @@ impl Relay {
         store: Store,
         config: &RelayConfig,
     ) -> Self {
+        for chain in chains.values() {
+            if let Some(cosignable) = chain.cosignable() {
+                cosignable.set_cosigners(Arc::new(AttestorCosigners::new(attestors.clone())));
+            }
+        }
         Self(Arc::new(Parts {
             home,
             account,
@@ -86,6 +93,7 @@ impl Relay {
         let parts = self.0;
         parts.take_up_flights()?;
         let mut looks = JoinSet::new();
+        looks.spawn(hear::decisions(parts.clone()));
         looks.spawn(look::at_home(parts.clone()));
         for chain in parts.chains.values() {
             looks.spawn(look::at_chain(parts.clone(), chain.clone()));
@@ -97,11 +105,13 @@ impl Relay {
             act::start(&parts, round.ready, &mut sends);
             let retry = async {
                 match round.retry_at {
-                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    Some(at) => tokio::time::sleep_until(at).await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
+                // in this order, so that a simulation can do the same again
+                biased;
                 () = &mut shutdown => break,
                 () = parts.plan.notified() => {}
                 () = retry => {}

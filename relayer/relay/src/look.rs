@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aes_attestor::check_execution;
 use aes_chains::{Chain, ChainError, Depth, Hold, HoldStatus};
 use aes_coordinator::msg::{ExecutionResponse, ExecutionSummary, LegResult, State as HomeState};
 use aes_plan::{HoldView, Sight, State, Status};
@@ -14,7 +15,7 @@ use futures::future::try_join_all;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::watch;
 
-use crate::board::{is_newer, state_of, Board, DecisionSeen, Place, Tracked};
+use crate::board::{is_newer, is_over, state_of, Board, DecisionSeen, Place, Tracked, TrackedLeg};
 use crate::event::What;
 use crate::Parts;
 
@@ -31,6 +32,8 @@ async fn wait(ticks: &mut watch::Receiver<u64>, asked: impl Future<Output = ()>)
         }
     };
     tokio::select! {
+        // in this order, so that a simulation can do the same again
+        biased;
         () = tick => {}
         () = asked => {}
         () = tokio::time::sleep(FALLBACK) => {}
@@ -64,27 +67,48 @@ async fn look_at_home(parts: &Parts, tick_at: u64) -> Result<(), ChainError> {
         parts.board().set = Some(parts.home.attestor_set(None).await?.set);
         Ok(())
     };
-    // the decided first in line: they are waited for
-    let states = [HomeState::Aborted, HomeState::Committed, HomeState::Open];
-    let listed = try_join_all(states.map(|state| read_state(parts, state, tick_at)));
-    let (listed, (), (), ()) = tokio::try_join!(listed, time, set, parts.follow(&Place::Coordinator))?;
+    // the decided first, and nothing beside them: they are waited for
+    let decided = [HomeState::Aborted, HomeState::Committed].map(|state| read_state(parts, state, tick_at));
+    let decided = try_join_all(decided).await?;
+    let open = read_state(parts, HomeState::Open, tick_at);
+    let (open, (), (), ()) = tokio::try_join!(open, time, set, parts.follow(&Place::Coordinator))?;
 
-    let listed: BTreeSet<Hash32> = listed.into_iter().flatten().collect();
+    let listed: BTreeSet<Hash32> = decided.into_iter().flatten().chain(open).collect();
     let (new, gone): (Vec<Hash32>, Vec<Hash32>) = {
         let mut board = parts.board();
         board.flights.retain(|id, _| !ended_before.contains(id));
-        let new = listed.iter().filter(|id| !board.executions.contains_key(*id));
+        let new = listed.iter().filter(|id| board.executions.get(*id).is_none_or(|tracked| tracked.doubted));
         (new.copied().collect(), board.executions.keys().filter(|id| !listed.contains(*id)).copied().collect())
     };
     let records = stream::iter(new.into_iter().chain(gone))
-        .map(|id| async move { parts.home.execution(&id).await })
+        .map(|id| async move { Ok::<_, ChainError>((id, parts.home.execution(&id).await?)) })
         .buffer_unordered(AT_ONCE);
-    let records: Vec<_> = records.try_collect().await?;
-    for record in records.into_iter().flatten() {
-        take_in(parts, record, tick_at);
+    let records: Vec<(Hash32, Option<ExecutionResponse>)> = records.try_collect().await?;
+    let true_to_its_id = |(id, record): (Hash32, Option<ExecutionResponse>)| {
+        let checked = check_execution(&id, record.as_ref()?, parts.home.domain());
+        checked.inspect_err(|error| tracing::warn!("{error}; reading it again")).is_ok().then_some(record).flatten()
+    };
+    let records: Vec<ExecutionResponse> = records.into_iter().filter_map(true_to_its_id).collect();
+    went_on(parts, &records, tick_at);
+    for record in records {
+        take_in(parts, record);
     }
     parts.plan.notify_one();
     Ok(())
+}
+
+/// Those that went from one list to another between two questions. Under one lock, as a page is.
+fn went_on(parts: &Parts, records: &[ExecutionResponse], tick_at: u64) {
+    let seen = DecisionSeen { tick_at, seen_at: parts.clock.now() };
+    let decisions = records.iter().map(|record| (record.execution_id, state_of(record.state)));
+    let decisions = decisions.filter(|(_, state)| matches!(state, State::Committed | State::Aborted));
+    let news: Vec<_> = {
+        let mut board = parts.board();
+        decisions.filter_map(|(id, state)| Some((id, advance(&mut board, &id, state, seen)?, state))).collect()
+    };
+    for (id, number, state) in news {
+        decided(parts, &id, number, state);
+    }
 }
 
 /// Page by page, each put on the board as it comes.
@@ -99,7 +123,10 @@ async fn read_state(parts: &Parts, state: HomeState, tick_at: u64) -> Result<Vec
         // a page under one lock, so that a round sees all of it and its executions share a certificate
         let news: Vec<&ExecutionSummary> = {
             let mut board = parts.board();
-            page.iter().filter(|summary| advance(&mut board, &summary.execution_id, state_of(state), seen)).collect()
+            let went_on = |summary: &&ExecutionSummary| {
+                advance(&mut board, &summary.execution_id, state_of(state), seen).is_some()
+            };
+            page.iter().filter(went_on).collect()
         };
         // first to work, then to paper
         parts.plan.notify_one();
@@ -110,16 +137,20 @@ async fn read_state(parts: &Parts, state: HomeState, tick_at: u64) -> Result<Vec
     }
 }
 
-/// Whether it is one of ours and went on.
-fn advance(board: &mut Board, execution_id: &Hash32, state: State, seen: DecisionSeen) -> bool {
-    let known = board.executions.get_mut(execution_id);
-    let Some(tracked) = known.filter(|tracked| is_newer(state, tracked.state)) else { return false };
+/// The execution's number, where it is one of ours and went on.
+pub fn advance(board: &mut Board, execution_id: &Hash32, state: State, seen: DecisionSeen) -> Option<u64> {
+    let tracked = board.executions.get_mut(execution_id)?;
+    if !is_newer(state, tracked.state) {
+        // a node that lags, or one that told us what is not so, now or before
+        tracked.doubted |= state != tracked.state;
+        return None;
+    }
     tracked.state = state;
     tracked.decision_seen = Some(seen);
-    true
+    Some(tracked.number)
 }
 
-fn decided(parts: &Parts, execution_id: &Hash32, number: u64, state: State) {
+pub fn decided(parts: &Parts, execution_id: &Hash32, number: u64, state: State) {
     let decision = match state {
         State::Committed => Decision::Commit,
         State::Aborted => Decision::Abort,
@@ -130,7 +161,7 @@ fn decided(parts: &Parts, execution_id: &Hash32, number: u64, state: State) {
 }
 
 /// A whole record: of an execution not seen before, or of one that left the lists.
-fn take_in(parts: &Parts, record: ExecutionResponse, tick_at: u64) {
+fn take_in(parts: &Parts, record: ExecutionResponse) {
     let (id, state) = (record.execution_id, state_of(record.state));
     if matches!(state, State::Finalized | State::RolledBack) {
         if parts.board().executions.remove(&id).is_some() {
@@ -138,13 +169,9 @@ fn take_in(parts: &Parts, record: ExecutionResponse, tick_at: u64) {
         }
         return;
     }
-    let known = parts.board().executions.contains_key(&id);
-    if known {
-        // it went from one list to another between two questions
-        let seen = DecisionSeen { tick_at, seen_at: parts.clock.now() };
-        let went_on = advance(&mut parts.board(), &id, state, seen);
-        if went_on {
-            decided(parts, &id, record.number, state);
+    if let Some(tracked) = parts.board().executions.get_mut(&id) {
+        if tracked.doubted {
+            tracked.correct(record);
         }
         return;
     }
@@ -235,10 +262,12 @@ fn view_of(hold: Hold) -> HoldView {
 impl Parts {
     /// The legs there that can still change.
     fn legs_on(&self, chain: &dyn Chain) -> Vec<(Cover, Leg)> {
-        let is_over = |sight: &Sight| sight.last.is_some_and(|hold| hold.status != Status::Held);
         let board = self.board();
-        let legs = board.executions.iter().flat_map(|(id, tracked)| tracked.legs.iter().map(move |leg| (*id, leg)));
-        legs.filter(|(_, leg)| leg.leg.chain == *chain.id() && !leg.sight.as_ref().is_some_and(is_over))
+        let legs = board.executions.iter().flat_map(|(id, tracked)| {
+            let can_change = |leg: &&TrackedLeg| !leg.sight.as_ref().is_some_and(|sight| is_over(sight, tracked.state));
+            tracked.legs.iter().filter(can_change).map(move |leg| (*id, leg))
+        });
+        legs.filter(|(_, leg)| leg.leg.chain == *chain.id())
             .map(|(execution_id, leg)| (Cover { execution_id, leg: Some(leg.leg.index) }, leg.leg.clone()))
             .collect()
     }

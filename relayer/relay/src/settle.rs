@@ -105,11 +105,12 @@ async fn depart(
     Departure { batch, flight }: Departure,
 ) {
     let (Some(chain), Some(message)) = (parts.chains.get(&batch.chain), message(&certified, &batch)) else {
+        batch.items.iter().for_each(|(execution_id, _)| parts.board().doubt(execution_id));
         return parts.land(flight);
     };
     match parts.hand_over(flight, chain.submit(&message)).await {
-        Ok(()) => {
-            let handed_over_at = parts.clock.now();
+        Ok(None) => {}
+        Ok(Some(handed_over_at)) => {
             for (execution_id, _) in &batch.items {
                 time(&parts, *execution_id, &batch.chain, attested_at, handed_over_at);
             }

@@ -20,6 +20,8 @@ pub enum StoreError {
     Open { path: PathBuf, source: rusqlite::Error },
     #[error("database {}: written by another release (schema {found}, this one knows {SCHEMA_VERSION}); move it away, it holds history only", path.display())]
     OtherVersion { path: PathBuf, found: i64 },
+    #[error("database {}: damaged ({cause}); move it away, it holds history only", path.display())]
+    Damaged { path: PathBuf, cause: String },
     #[error("database: {0}; check the disk's room")]
     Sqlite(#[from] rusqlite::Error),
 }
@@ -28,7 +30,7 @@ pub enum StoreError {
 pub struct Store(Mutex<Connection>);
 
 impl Store {
-    /// Makes the file where there is none.
+    /// Makes the file where there is none. Refuses one that was not written whole: a crash cannot do that, a disk can.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let fail = |source| StoreError::Open { path: path.into(), source };
         let mut connection = Connection::open(path).map_err(fail)?;
@@ -36,6 +38,10 @@ impl Store {
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;")
             .map_err(fail)?;
         connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(fail)?;
+        let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(fail)?;
+        if check != "ok" {
+            return Err(StoreError::Damaged { path: path.into(), cause: check });
+        }
         let transaction =
             connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(fail)?;
         match transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fail)? {

@@ -25,17 +25,31 @@ async fn bad_bodies_get_a_problem_that_says_what_is_wrong() {
     let world = World::new(&set(1, 1, &[1]));
     let attestor = Running::start(&world, 1).await;
     let id = format!("0x{}", "00".repeat(32));
-    let huge = format!(r#"{{"statement":{{"prepared":{{"execution_id":"{}"}}}}}}"#, "0".repeat(65 * 1024));
+    let ids = |count: usize| vec![format!("\"{id}\""); count].join(",");
+    let huge = |bytes: usize| format!(r#"{{"statement":{{"prepared":{{"execution_id":"{}"}}}}}}"#, "0".repeat(bytes));
     let cases = [
         ("{".to_string(), 400, "EOF"),
         (String::new(), 400, "EOF"),
+        ("attest, please".into(), 400, "expected value"),
+        ("\u{feff}{}".into(), 400, "expected value"),
+        ("[".repeat(10_000), 400, "expected value"),
+        ("null".into(), 422, "invalid type: null"),
+        ("7".into(), 422, "invalid type: integer"),
         ("{}".into(), 422, "missing field `statement`"),
+        (r#"{"statement":"prepared"}"#.into(), 422, "invalid type: unit variant"),
         (r#"{"statement":{"forged":{}}}"#.into(), 422, "unknown variant `forged`"),
         (r#"{"statement":{"prepared":{"execution_id":"0x12"}}}"#.into(), 422, "expected 32 bytes"),
+        (r#"{"statement":{"prepared":{"execution_id":12}}}"#.into(), 422, "invalid type: integer"),
+        (r#"{"statement":{"prepared":{"execution_id":null}}}"#.into(), 422, "invalid type: null"),
+        (format!(r#"{{"statement":{{"decided":{{"execution_ids":"{id}"}}}}}}"#), 422, "expected a sequence"),
+        (r#"{"statement":{"decided":{"execution_ids":[]}}}"#.into(), 400, "give 1 to 64"),
+        (format!(r#"{{"statement":{{"decided":{{"execution_ids":[{}]}}}}}}"#, ids(2)), 400, "named twice"),
+        (format!(r#"{{"statement":{{"prepared":{{"execution_id":"{id}"}},"settled":{{}}}}}}"#), 400, "expected"),
         (format!(r#"{{"statement":{{"prepared":{{"execution_id":"{id}","force":true}}}}}}"#), 422, "`force`"),
         (format!(r#"{{"statement":{{"prepared":{{"execution_id":"{id}"}}}},"force":true}}"#), 422, "`force`"),
         (r#"{"statement":{"rotated":{"set":{"id":-1,"threshold":1,"attestors":[]}}}}"#.into(), 422, "u64"),
-        (huge, 413, "length limit"),
+        (huge(65 * 1024), 413, "length limit"),
+        (huge(10 * 1024 * 1024), 413, "length limit"),
     ];
     for (body, status, because) in cases {
         let url = format!("{}/v1/attest", attestor.client.url());
@@ -46,6 +60,7 @@ async fn bad_bodies_get_a_problem_that_says_what_is_wrong() {
         assert!(problem.detail.contains(because), "{shown}: {}", problem.detail);
     }
     assert_eq!(attestor.client.identity().await.unwrap().signer, signer(1));
+    assert_eq!((attestor.rows("statements"), attestor.rows("decisions")), (0, 0));
 }
 
 #[tokio::test]

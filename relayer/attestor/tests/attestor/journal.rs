@@ -12,11 +12,6 @@ fn address(number: u8) -> [u8; 20] {
     signer(number).0.try_into().unwrap()
 }
 
-fn rows(running: &Running, table: &str) -> u64 {
-    let sql = format!("SELECT count(*) FROM {table}");
-    Connection::open(&running.journal).unwrap().query_row(&sql, [], |row| row.get(0)).unwrap()
-}
-
 #[tokio::test]
 async fn a_coordinator_that_changes_its_mind_gets_no_second_decision() {
     let world = World::new(&set(1, 1, &[1]));
@@ -44,7 +39,7 @@ async fn a_coordinator_that_changes_its_mind_gets_no_second_decision() {
         world.decide(&id, State::RolledBack);
         assert_eq!(attestor.client.attest(&decided(&[id])).await.unwrap(), first);
     }
-    assert_eq!((rows(&attestor, "statements"), rows(&attestor, "decisions")), (1, 1));
+    assert_eq!((attestor.rows("statements"), attestor.rows("decisions")), (1, 1));
 }
 
 #[tokio::test]
@@ -69,7 +64,7 @@ async fn one_contradiction_refuses_the_whole_batch_and_takes_no_other_decision()
     world.decide(&turned, State::Committed);
     world.decide(&fresh, State::Committed);
     assert_eq!(attestor.code(&decided(&[fresh, turned])).await, Code::Equivocation);
-    assert_eq!((rows(&attestor, "statements"), rows(&attestor, "decisions")), (1, 1));
+    assert_eq!((attestor.rows("statements"), attestor.rows("decisions")), (1, 1));
     world.decide(&fresh, State::Aborted);
     let answer = attestor.client.attest(&decided(&[fresh])).await.unwrap();
     assert_eq!(answer.decisions[0].decision, Decision::Abort);
@@ -88,7 +83,7 @@ async fn asked_for_both_decisions_at_once_it_signs_one_of_them() {
         assert!(!signed.is_empty() && signed.len() < 24, "the coordinator said both: {}", signed.len());
         assert!(signed.iter().all(|decision| *decision == signed[0]), "{signed:?}");
     }
-    assert_eq!((rows(&attestor, "statements"), rows(&attestor, "decisions")), (8, 8));
+    assert_eq!((attestor.rows("statements"), attestor.rows("decisions")), (8, 8));
 }
 
 #[tokio::test]
@@ -122,7 +117,7 @@ async fn every_signed_statement_is_on_disk_and_a_repeat_is_the_same_bytes() {
             .unwrap();
         assert_eq!(found, 1);
     }
-    assert_eq!(rows(&attestor, "statements"), 2);
+    assert_eq!(attestor.rows("statements"), 2);
 }
 
 #[tokio::test]
@@ -153,8 +148,8 @@ async fn a_journal_serves_one_process_one_key_and_one_deployment() {
     assert!(matches!(other, Err(StartError::OtherDeployment { .. })));
     drop(attestor(&world, 1, &path).unwrap());
 
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
-    assert!(matches!(attestor(&world, 1, &path), Err(StartError::NewerJournal { found: 2, .. })));
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 3).unwrap();
+    assert!(matches!(attestor(&world, 1, &path), Err(StartError::NewerJournal { found: 3, .. })));
     std::fs::write(&path, "not a database").unwrap();
     assert!(matches!(attestor(&world, 1, &path), Err(StartError::File { .. })));
     let nowhere = path.with_file_name("no-folder").join("journal.sqlite");

@@ -6,8 +6,9 @@ use std::time::Duration;
 use aes_attestor::{Answer, AttestRefusal, AttestorClient, Certified, Quorum, QuorumError, Request, Secp256k1};
 use aes_coordinator::msg::State;
 use aes_protocol::{AttestorSet, Bytes, Decision, Hash32, LegStatus};
+use axum::http::StatusCode;
 use axum::routing::post;
-use axum::{Json, Router};
+use axum::Router;
 use tokio::net::TcpListener;
 
 use crate::world::{chain, decided, domain, prepared, set, settled, signer, Running, World, POLYGON};
@@ -32,12 +33,17 @@ async fn honest(world: &Arc<World>) -> [Running; 2] {
     [Running::start(world, 1).await, Running::start(world, 2).await]
 }
 
-/// An attestor that answers everything with these words.
+/// An attestor that answers everything with this.
 async fn forger(answer: impl serde::Serialize) -> AttestorClient {
-    let answer = serde_json::to_value(answer).unwrap();
+    says(200, serde_json::to_string(&answer).unwrap()).await
+}
+
+/// Something at an attestor's URL that answers everything with these words.
+async fn says(status: u16, words: String) -> AttestorClient {
+    let status = StatusCode::from_u16(status).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = AttestorClient::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-    let router = Router::new().route("/v1/attest", post(move || async move { Json(answer) }));
+    let router = Router::new().route("/v1/attest", post(move || async move { (status, words) }));
     tokio::spawn(async move { axum::serve(listener, router).await });
     client
 }
@@ -192,4 +198,32 @@ async fn an_endless_or_unreadable_answer_is_cut_off() {
     assert!(error.to_string().contains("more than 262144 bytes"), "{error}");
     let unreadable = forger(Bytes::default()).await;
     assert!(matches!(unreadable.attest(&prepared(id)).await, Err(AttestRefusal::BadAnswer { .. })));
+}
+
+#[tokio::test]
+async fn garbage_is_named_and_left_out() {
+    let world = World::new(&two_of_three());
+    let [a, b] = honest(&world).await;
+    let id = world.prepare(1);
+    let honest = serde_json::to_string(&a.client.attest(&prepared(id)).await.unwrap()).unwrap();
+    let garbage = [
+        (200, "", "unreadable"),
+        (200, "<html>Welcome to nginx!</html>", "unreadable"),
+        (200, "[]", "unreadable"),
+        (200, "{\"statement\":7}", "unreadable"),
+        (200, &honest[..honest.len() - 1], "unreadable"),
+        (204, "", "is it an attestor?"),
+        (301, "", "is it an attestor?"),
+        (404, "page not found", "is it an attestor?"),
+        (418, &honest, "is it an attestor?"),
+        (500, "{\"detail\": 7}", "is it an attestor?"),
+    ];
+    for (status, words, because) in garbage {
+        let liar = says(status, words.into()).await;
+        let alone = collect(&[liar.clone(), a.client.clone()], &prepared(id)).await.unwrap_err();
+        let named = |refusal: &AttestRefusal| matches!(refusal, AttestRefusal::BadAnswer { url, cause } if url == liar.url() && cause.contains(because));
+        assert!(alone.refusals.len() <= 1 && alone.refusals.iter().all(named), "{status} {words}: {alone}");
+        let certified = collect(&[liar, a.client.clone(), b.client.clone()], &prepared(id)).await.unwrap();
+        assert_eq!(certified.evidence.len(), 2);
+    }
 }

@@ -174,23 +174,27 @@ async fn a_home_node_cannot_change_an_execution_under_its_id() {
     let (world, attestor) = alone().await;
     let id = world.prepare(1);
     let honest = world.facts().executions[&id].clone();
-    let lies: [fn(&mut aes_coordinator::msg::ExecutionResponse); 5] = [
-        |record| record.deadline += 1,
-        |record| record.salt = Hash32([0; 32]),
-        |record| record.manifest_root = Hash32([0; 32]),
-        |record| drop(record.legs.pop()),
-        |record| record.relayer = Some(record.opener.clone()),
+    // for a decision the record is read without its legs, which the manifest root stands for
+    let (of_legs, of_record) = ("other legs than its manifest root", "does not hash to its id");
+    type Lie = fn(&mut aes_coordinator::msg::ExecutionResponse);
+    let lies: [(Lie, &str, Option<&str>); 6] = [
+        (|record| record.deadline += 1, of_record, Some(of_record)),
+        (|record| record.salt = Hash32([0; 32]), of_record, Some(of_record)),
+        (|record| record.relayer = Some(record.opener.clone()), of_record, Some(of_record)),
+        (|record| record.opener = "nobody".into(), "no bech32 address", Some("no bech32 address")),
+        (|record| record.manifest_root = Hash32([0; 32]), of_legs, Some(of_record)),
+        (|record| drop(record.legs.pop()), of_legs, None),
     ];
-    for lie in lies {
+    for (lie, as_open, as_decided) in lies {
         let mut record = honest.clone();
         lie(&mut record);
         world.facts().executions.insert(id, record);
-        refuses(&attestor, &opened(id), Code::ChainUnreachable, "does not hash to its id").await;
+        refuses(&attestor, &opened(id), Code::ChainUnreachable, as_open).await;
+        world.decide(&id, State::Aborted);
+        if let Some(words) = as_decided {
+            refuses(&attestor, &decided(&[id]), Code::ChainUnreachable, words).await;
+        }
     }
-    let mut record = honest;
-    record.opener = "nobody".into();
-    world.facts().executions.insert(id, record);
-    refuses(&attestor, &opened(id), Code::ChainUnreachable, "no bech32 address").await;
 }
 
 #[tokio::test]

@@ -6,15 +6,20 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use aes_attestor::{AttestRefusal, Attestor, AttestorClient, Code, Problem, Request, Signer, StartError};
 use aes_authority::SetResponse;
-use aes_chains::{Chain, ChainError, Depth, EscrowMessage, GasAccount, Head, Hold, HoldStatus, Home, Outcome, TxId};
+use aes_chains::{
+    Announced, Chain, ChainError, Depth, EscrowMessage, GasAccount, Head, Hold, HoldStatus, Home, Outcome, TxId,
+};
 use aes_config::SecretKey;
 use aes_coordinator::msg::{
     ConfigResponse, ExecuteMsg, ExecutionResponse, ExecutionSummary, LegResponse, LegResult, State,
 };
+use aes_coordinator::state::Record;
 use aes_protocol::{
     keccak, manifest_root, AttestorSet, Bytes, ChainId, Domain, Evidence, Execution, Function, Hash32, Leg, LegStatus,
 };
 use async_trait::async_trait;
+use cosmwasm_std::Addr;
+use futures::stream::{self, BoxStream, StreamExt};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch, Notify};
 use tokio::task::JoinHandle;
@@ -170,6 +175,12 @@ impl Home for TestHome {
             record.clone()
         }))
     }
+    async fn record(&self, execution_id: &Hash32) -> Result<Option<Record>, ChainError> {
+        Ok(self.execution(execution_id).await?.map(stored))
+    }
+    fn announced(&self) -> BoxStream<'static, Announced> {
+        stream::pending().boxed()
+    }
     async fn attestor_set(&self, _: Option<u64>) -> Result<SetResponse, ChainError> {
         self.0.answer_of(&self.0.domain.home_chain).await?;
         Ok(SetResponse { set: self.0.facts().set.clone(), current: true, expires_at: None })
@@ -188,6 +199,27 @@ impl Home for TestHome {
     }
     async fn outcome(&self, _: &TxId) -> Result<Outcome, ChainError> {
         self.0.only_looks()
+    }
+}
+
+/// As the coordinator stores it, without the legs.
+fn stored(record: ExecutionResponse) -> Record {
+    Record {
+        number: record.number,
+        state: record.state,
+        opener: Addr::unchecked(record.opener),
+        relayer: record.relayer.map(Addr::unchecked),
+        salt: record.salt,
+        manifest_root: record.manifest_root,
+        deadline: record.deadline,
+        leg_count: record.legs.len() as u32,
+        opened_at: record.opened_at,
+        decision: record.decision,
+        decided_at: record.decided_at,
+        settled_at: record.settled_at,
+        reason: record.reason,
+        prepared_root: record.prepared_root,
+        settled_root: record.settled_root,
     }
 }
 
@@ -365,6 +397,12 @@ impl Running {
     pub async fn restart(self, world: &Arc<World>) -> Self {
         let number = self.number;
         Self::start_in(self.stop().await, world, number).await
+    }
+
+    /// In a table of its journal.
+    pub fn rows(&self, table: &str) -> u64 {
+        let sql = format!("SELECT count(*) FROM {table}");
+        rusqlite::Connection::open(&self.journal).unwrap().query_row(&sql, [], |row| row.get(0)).unwrap()
     }
 
     pub async fn problem(&self, request: &Request) -> Problem {

@@ -3,27 +3,26 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use aes_config::{ChainConfig, KeyError};
 use aes_protocol::{ChainId, Hash32};
 use cosmrs::proto::cosmos::auth::v1beta1::{BaseAccount, QueryAccountRequest, QueryAccountResponse};
 use cosmrs::proto::cosmos::bank::v1beta1::{QueryBalanceRequest, QueryBalanceResponse};
-use cosmrs::proto::cosmwasm::wasm::v1::{
-    QueryRawContractStateRequest, QueryRawContractStateResponse, QuerySmartContractStateRequest,
-    QuerySmartContractStateResponse,
-};
+use cosmrs::proto::cosmwasm::wasm::v1::{QuerySmartContractStateRequest, QuerySmartContractStateResponse};
 use cosmrs::proto::traits::{Message, Name};
 use cosmrs::Any;
 use serde::de::DeserializeOwned;
 use serde::Serialize;
-use tendermint_rpc::endpoint::{block, block_results, header, status};
+use tendermint_rpc::endpoint::{header, status};
 use tendermint_rpc::{Client, WebSocketClientUrl};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
+use super::announce::BlockEvents;
 use super::endpoints::{Endpoints, NodeError};
 use super::fee::GasPrice;
+use super::proved::Prover;
 use super::refusal::words;
 use super::signer::Signer;
 use super::ticks::Ticks;
@@ -50,7 +49,10 @@ pub struct CosmosClient {
     pub(super) poll: Duration,
     pub(super) endpoints: Arc<Endpoints>,
     ticks: watch::Receiver<u64>,
+    events: broadcast::Sender<Arc<BlockEvents>>,
     signer: Option<Signer>,
+    /// believed instead of the node
+    pub(super) prover: OnceLock<Arc<dyn Prover>>,
     /// when we sent what we do not know the outcome of yet
     pub(super) sent: Mutex<HashMap<String, Instant>>,
     /// a computed bound was too small on this chain: from now on the node is asked
@@ -82,7 +84,7 @@ impl CosmosClient {
         let endpoints = Arc::new(Endpoints::new(id.clone(), &config.rpc, timeout).map_err(wrong_url)?);
         let urls = config.rpc.iter().map(|url| websocket_url(url)).collect::<Result<_, _>>().map_err(wrong_url)?;
         let poll = Duration::from_millis(config.poll);
-        let ticks = Ticks { endpoints: endpoints.clone(), urls, poll }.start();
+        let (ticks, events) = Ticks { chain: id.clone(), endpoints: endpoints.clone(), urls, poll }.start();
         Ok(Arc::new(Self {
             id: id.clone(),
             name: config.name.clone(),
@@ -90,7 +92,9 @@ impl CosmosClient {
             poll,
             endpoints,
             ticks,
+            events,
             signer,
+            prover: OnceLock::new(),
             sent: Mutex::default(),
             bounds_fail: AtomicBool::new(false),
         }))
@@ -105,10 +109,18 @@ impl CosmosClient {
         self.ticks.clone()
     }
 
+    /// What the blocks from now on say by their events, where they are pushed.
+    pub(super) fn events(&self) -> broadcast::Receiver<Arc<BlockEvents>> {
+        self.events.subscribe()
+    }
+
     // ---- what there is
 
     /// The node's newest committed block, which on CometBFT is final.
     pub async fn head(&self) -> Result<Head, ChainError> {
+        if let Some(prover) = self.prover.get() {
+            return prover.newest().await;
+        }
         let status: status::Response = self.must(|client| async move { client.status().await }).await?;
         self.check_network(status.node_info.network.as_str())?;
         Ok(Head {
@@ -118,16 +130,18 @@ impl CosmosClient {
         })
     }
 
-    pub(super) async fn block(&self, height: u64) -> Result<block::Response, ChainError> {
+    pub(super) async fn block(&self, height: u64) -> Result<Head, ChainError> {
+        if let Some(prover) = self.prover.get() {
+            return prover.block(height).await;
+        }
         let height = self.height(height)?;
-        let answer: block::Response = self.must(|client| async move { client.block(height).await }).await?;
-        self.check_network(answer.block.header.chain_id.as_str())?;
-        Ok(answer)
-    }
-
-    pub(super) async fn block_results(&self, height: u64) -> Result<block_results::Response, ChainError> {
-        let height = self.height(height)?;
-        self.must(|client| async move { client.block_results(height).await }).await
+        let answer: header::Response = self.must(|client| async move { client.header(height).await }).await?;
+        self.check_network(answer.header.chain_id.as_str())?;
+        Ok(Head {
+            height: height.value(),
+            hash: self.hash(answer.header.hash())?,
+            time: self.seconds(answer.header.time)?,
+        })
     }
 
     /// Unix seconds of a block's header, which is what contracts see as their time.
@@ -146,14 +160,6 @@ impl CosmosClient {
         let (answer, _): (QuerySmartContractStateResponse, _) =
             self.query("/cosmwasm.wasm.v1.Query/SmartContractState", &request).await?;
         serde_json::from_slice(&answer.data).map_err(|error| self.bad_answer(format!("{contract}: {error}")))
-    }
-
-    /// What a contract has stored under a key, empty for nothing, and the height at which it was so.
-    pub(super) async fn raw(&self, contract: &str, key: Vec<u8>) -> Result<(Vec<u8>, u64), ChainError> {
-        let request = QueryRawContractStateRequest { address: contract.into(), query_data: key };
-        let (answer, height): (QueryRawContractStateResponse, _) =
-            self.query("/cosmwasm.wasm.v1.Query/RawContractState", &request).await?;
-        Ok((answer.data, height))
     }
 
     pub async fn balance(&self, address: &str, denom: &str) -> Result<u128, ChainError> {
@@ -238,7 +244,7 @@ impl CosmosClient {
     // ---- answers
 
     /// Asks, and takes an error for nonsense: what is asked for here a healthy node has.
-    async fn must<T, F>(&self, request: impl Fn(tendermint_rpc::HttpClient) -> F) -> Result<T, ChainError>
+    pub(super) async fn must<T, F>(&self, request: impl Fn(tendermint_rpc::HttpClient) -> F) -> Result<T, ChainError>
     where
         F: std::future::Future<Output = Result<T, tendermint_rpc::Error>>,
     {

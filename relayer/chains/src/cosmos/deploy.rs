@@ -7,9 +7,10 @@ use aes_protocol::Hash32;
 use cosmrs::proto::cosmos::bank::v1beta1::MsgSend;
 use cosmrs::proto::cosmos::base::v1beta1::Coin as ProtoCoin;
 use cosmrs::proto::cosmwasm::wasm::v1::{
-    MsgInstantiateContract, MsgStoreCode, QueryCodeRequest, QueryCodeResponse, QueryContractInfoRequest,
-    QueryContractInfoResponse,
+    ContractInfo, MsgInstantiateContract, MsgStoreCode, MsgUpdateAdmin, QueryCodeRequest, QueryCodeResponse,
+    QueryContractInfoRequest, QueryContractInfoResponse,
 };
+use cosmrs::Any;
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 use tendermint_rpc::endpoint::tx;
@@ -36,6 +37,11 @@ impl From<&Coin> for ProtoCoin {
 }
 
 impl CosmosClient {
+    /// What fees are paid in.
+    pub fn fee_denom(&self) -> Result<&str, ChainError> {
+        Ok(&self.signer()?.price.denom)
+    }
+
     /// Our account, bech32.
     pub fn address(&self) -> Result<&str, ChainError> {
         Ok(&self.signer()?.address)
@@ -43,14 +49,22 @@ impl CosmosClient {
 
     /// Returns the code's id once it is in a block.
     pub async fn store_code(&self, wasm: &[u8]) -> Result<u64, ChainError> {
-        let message = MsgStoreCode {
+        let id = self.broadcast(vec![self.code_message(wasm)?], Gas::Simulated).await?;
+        let code_id = self.told(&self.included(&id, WAIT).await?, "store_code", "code_id")?;
+        code_id.parse().map_err(|_| self.bad_answer(format!("code id '{code_id}'")))
+    }
+
+    /// What `store_code` would cost, in the fee token's base units.
+    pub async fn cost_of_code(&self, wasm: &[u8]) -> Result<u128, ChainError> {
+        self.estimate(vec![self.code_message(wasm)?], Gas::Simulated).await
+    }
+
+    fn code_message(&self, wasm: &[u8]) -> Result<Any, ChainError> {
+        Ok(any(&MsgStoreCode {
             sender: self.address()?.into(),
             wasm_byte_code: if wasm.len() > GZIP_ABOVE { self.gzip(wasm)? } else { wasm.to_vec() },
             instantiate_permission: None,
-        };
-        let id = self.broadcast(vec![any(&message)], Gas::Simulated).await?;
-        let code_id = self.told(&self.included(&id, WAIT).await?, "store_code", "code_id")?;
-        code_id.parse().map_err(|_| self.bad_answer(format!("code id '{code_id}'")))
+        }))
     }
 
     /// Returns the contract's address and the height at which it was made. `admin` may migrate it.
@@ -78,6 +92,11 @@ impl CosmosClient {
         self.broadcast(vec![self.call(contract, msg, funds)?], Gas::Simulated).await
     }
 
+    /// What `execute` would cost, in the fee token's base units.
+    pub async fn cost(&self, contract: &str, msg: &impl Serialize, funds: &[Coin]) -> Result<u128, ChainError> {
+        self.estimate(vec![self.call(contract, msg, funds)?], Gas::Simulated).await
+    }
+
     pub async fn ask<T: DeserializeOwned>(&self, contract: &str, msg: &impl Serialize) -> Result<T, ChainError> {
         self.smart(contract, msg).await
     }
@@ -88,12 +107,41 @@ impl CosmosClient {
         self.broadcast(vec![any(&message)], Gas::Simulated).await
     }
 
-    /// sha-256 of the wasm that a contract runs, as the chain keeps it.
-    pub async fn code_hash(&self, contract: &str) -> Result<Hash32, ChainError> {
+    /// Who may put other code under a contract; `None`: nobody, ever.
+    pub async fn migrator(&self, contract: &str) -> Result<Option<String>, ChainError> {
+        Ok(Some(self.contract_info(contract).await?.admin).filter(|admin| !admin.is_empty()))
+    }
+
+    /// Hands on the right to put other code under a contract.
+    pub async fn set_migrator(&self, contract: &str, next: &str) -> Result<TxId, ChainError> {
+        let message =
+            MsgUpdateAdmin { sender: self.address()?.into(), new_admin: next.into(), contract: contract.into() };
+        self.broadcast(vec![any(&message)], Gas::Simulated).await
+    }
+
+    /// Name and version that a contract says of itself (cw2).
+    pub async fn contract_version(&self, contract: &str) -> Result<(String, String), ChainError> {
+        #[derive(serde::Deserialize)]
+        struct Said {
+            contract: String,
+            version: String,
+        }
+        let stored = self.stored(contract, b"contract_info").await?;
+        let said: Said = serde_json::from_slice(&stored.value)
+            .map_err(|error| self.bad_answer(format!("version of {contract}: {error}")))?;
+        Ok((said.contract, said.version))
+    }
+
+    async fn contract_info(&self, contract: &str) -> Result<ContractInfo, ChainError> {
         let request = QueryContractInfoRequest { address: contract.into() };
         let (answer, _): (QueryContractInfoResponse, _) =
             self.query("/cosmwasm.wasm.v1.Query/ContractInfo", &request).await?;
-        let code_id = answer.contract_info.map(|info| info.code_id).unwrap_or_default();
+        answer.contract_info.ok_or_else(|| self.bad_answer(format!("no contract at {contract}")))
+    }
+
+    /// sha-256 of the wasm that a contract runs, as the chain keeps it.
+    pub async fn code_hash(&self, contract: &str) -> Result<Hash32, ChainError> {
+        let code_id = self.contract_info(contract).await?.code_id;
         let (answer, _): (QueryCodeResponse, _) =
             self.query("/cosmwasm.wasm.v1.Query/Code", &QueryCodeRequest { code_id }).await?;
         let hash = answer.code_info.map(|info| info.data_hash).unwrap_or_default();

@@ -1,33 +1,48 @@
 //! One chain's CometBFT RPC endpoints: the one that answered last is asked first, the next where it does not.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aes_protocol::ChainId;
 use tendermint_rpc::client::CompatMode;
 use tendermint_rpc::error::{Error, ErrorDetail};
-use tendermint_rpc::{HttpClient, HttpClientUrl};
+use tendermint_rpc::{Client, HttpClient, HttpClientUrl};
 
 use crate::error::ChainError;
 
 pub(super) struct Endpoints {
     chain: ChainId,
-    clients: Vec<HttpClient>,
+    endpoints: Vec<Endpoint>,
     current: AtomicUsize,
+}
+
+struct Endpoint {
+    client: HttpClient,
+    /// it has said once that it is of the right chain
+    checked: AtomicBool,
+    /// it was said that it is of another chain
+    denounced: AtomicBool,
 }
 
 /// The node understood the request and answered with an error.
 pub(super) struct NodeError(pub String);
 
+/// Why the next endpoint is asked.
+enum Failure {
+    Silence(String),
+    Nonsense(String),
+}
+
 impl Endpoints {
     pub fn new(chain: ChainId, urls: &[String], timeout: Duration) -> Result<Self, Error> {
-        let client = |url: &String| {
+        let endpoint = |url: &String| {
             let url: HttpClientUrl = url.parse()?;
-            HttpClient::builder(url).compat_mode(CompatMode::V0_38).timeout(timeout).build()
+            let client = HttpClient::builder(url).compat_mode(CompatMode::V0_38).timeout(timeout).build()?;
+            Ok(Endpoint { client, checked: AtomicBool::new(false), denounced: AtomicBool::new(false) })
         };
-        let clients = urls.iter().map(client).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { chain, clients, current: AtomicUsize::new(0) })
+        let endpoints = urls.iter().map(endpoint).collect::<Result<Vec<_>, Error>>()?;
+        Ok(Self { chain, endpoints, current: AtomicUsize::new(0) })
     }
 
     pub async fn ask<T, F>(&self, request: impl Fn(HttpClient) -> F) -> Result<Result<T, NodeError>, ChainError>
@@ -37,32 +52,69 @@ impl Endpoints {
         let first = self.current.load(Ordering::Relaxed);
         let mut failures = Vec::new();
         let mut nonsense = false;
-        for offset in 0..self.clients.len() {
-            let position = (first + offset) % self.clients.len();
-            match request(self.clients[position].clone()).await {
+        for offset in 0..self.endpoints.len() {
+            let position = (first + offset) % self.endpoints.len();
+            match self.ask_one(&self.endpoints[position], &request).await {
                 Ok(answer) => {
                     self.current.store(position, Ordering::Relaxed);
-                    return Ok(Ok(answer));
+                    return Ok(answer);
                 }
-                Err(Error(ErrorDetail::Response(error), _)) => {
-                    self.current.store(position, Ordering::Relaxed);
-                    return Ok(Err(NodeError(error.source.to_string())));
-                }
-                Err(error) => {
-                    nonsense = !is_silence(error.detail());
-                    failures.push(error.detail().to_string());
+                Err(failure) => {
+                    nonsense = matches!(failure, Failure::Nonsense(_));
+                    let (Failure::Silence(cause) | Failure::Nonsense(cause)) = failure;
+                    failures.push(cause);
                 }
             }
         }
         let (chain, cause) = (self.chain.clone(), failures.join("; "));
         Err(if nonsense { ChainError::BadAnswer { chain, cause } } else { ChainError::Unreachable { chain, cause } })
     }
+
+    async fn ask_one<T, F>(
+        &self,
+        endpoint: &Endpoint,
+        request: impl Fn(HttpClient) -> F,
+    ) -> Result<Result<T, NodeError>, Failure>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        self.check_chain(endpoint).await?;
+        match request(endpoint.client.clone()).await {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(Error(ErrorDetail::Response(error), _)) => Ok(Err(NodeError(error.source.to_string()))),
+            Err(error) => Err(failure_of(&error)),
+        }
+    }
+
+    /// A wrong URL in the list must not show another chain's state after a fail-over.
+    async fn check_chain(&self, endpoint: &Endpoint) -> Result<(), Failure> {
+        if endpoint.checked.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let status = endpoint.client.status().await.map_err(|error| failure_of(&error))?;
+        let network = status.node_info.network;
+        if network.as_str() != self.chain.reference() {
+            let cause = format!("a node of the list is of chain '{network}'; correct the rpc list");
+            if !endpoint.denounced.swap(true, Ordering::Relaxed) {
+                tracing::error!("{}: {cause}; it is never asked for anything else", self.chain);
+            }
+            return Err(Failure::Nonsense(cause));
+        }
+        endpoint.checked.store(true, Ordering::Relaxed);
+        Ok(())
+    }
 }
 
-/// Whether there was no answer at all, rather than one that cannot be read.
-fn is_silence(detail: &ErrorDetail) -> bool {
-    matches!(
+/// No answer at all, or one that cannot be read.
+fn failure_of(error: &Error) -> Failure {
+    let detail = error.detail();
+    let silent = matches!(
         detail,
         ErrorDetail::Http(_) | ErrorDetail::HttpRequestFailed(_) | ErrorDetail::Io(_) | ErrorDetail::Timeout(_)
-    )
+    );
+    if silent {
+        Failure::Silence(detail.to_string())
+    } else {
+        Failure::Nonsense(detail.to_string())
+    }
 }

@@ -1,15 +1,15 @@
 //! What became of a leg, in the protocol's normalized form; from every honest node the same bytes.
 //!
 //! `event_hash` is the keccak of the stored hold's JSON as an ICS-23 proof would show it: of a settled hold as it
-//! is, which never changes again; of a held one as it was first stored, without a later failure to pay.
+//! is, which never changes again; of a held one as it was first stored, without a later failure to pay. The transaction
+//! is the one that the hold itself names, so that the same proof covers it.
 
-use aes_escrow::msg::{Hold, HoldStatus, Moment};
+use aes_escrow::msg::{Hold, HoldStatus};
 use aes_protocol::{keccak, Evidence, Hash32, LegStatus};
-use sha2::{Digest, Sha256};
 use tendermint::abci::Event;
-use tendermint_rpc::endpoint::block_results;
 
 use super::client::CosmosClient;
+use super::state::Stored;
 use crate::error::ChainError;
 
 pub(super) struct StoredHold {
@@ -26,7 +26,7 @@ pub(super) async fn stored_hold(
     execution_id: &Hash32,
     leg_hash: &Hash32,
 ) -> Result<StoredHold, ChainError> {
-    let (bytes, height) = client.raw(escrow, hold_key(execution_id, leg_hash)).await?;
+    let Stored { value: bytes, height, .. } = client.stored(escrow, &hold_key(execution_id, leg_hash)).await?;
     if bytes.is_empty() {
         return Ok(StoredHold { hold: None, height });
     }
@@ -91,45 +91,17 @@ impl OfLeg<'_> {
             HoldStatus::Escaped => (LegStatus::Escaped, hold.settled_at, keccak(&bytes)),
         };
         let moment = moment.ok_or_else(|| self.client.bad_answer(format!("a {status:?} hold without its time")))?;
-        let (block, results) =
-            tokio::try_join!(self.client.block(moment.height), self.client.block_results(moment.height))?;
-        let transaction = self.position(status, moment, &results).and_then(|index| block.block.data.get(index));
+        let block = self.client.block(moment.height).await?;
         Ok(Some(Evidence {
             leg_hash: *self.leg_hash,
             status,
             chain: self.client.id.clone(),
             height: moment.height,
-            block_hash: self.client.hash(block.block_id.hash)?,
-            tx_id: transaction.map_or(Hash32::default(), |bytes| Hash32(Sha256::digest(bytes).into())),
+            block_hash: block.hash,
+            tx_id: moment.tx_hash,
             event_hash,
-            time: self.client.seconds(block.block.header.time)?,
+            time: block.time,
         }))
-    }
-
-    /// The block's transaction that did it. The contract counts only transactions whose fee could be taken, so
-    /// the block's own index is that or later; the event says which.
-    fn position(&self, status: LegStatus, moment: Moment, results: &block_results::Response) -> Option<usize> {
-        let start = usize::try_from(moment.tx_index).ok()?;
-        let (kind, key, told) = match status {
-            LegStatus::Held => ("wasm-aes-prepared", "repeated", "false"),
-            LegStatus::Finalized | LegStatus::Released => ("wasm-aes-settled", "result", "settled"),
-            LegStatus::Absent => ("wasm-aes-settled", "result", "tombstone"),
-            LegStatus::Escaped => ("wasm-aes-escaped", "repeated", "false"),
-        };
-        let (execution_id, leg_hash) = (self.execution_id.to_string(), self.leg_hash.to_string());
-        let ours = |event: &&Event| {
-            event.kind == kind
-                && attribute(event, "_contract_address") == Some(self.escrow)
-                && attribute(event, "execution_id") == Some(&execution_id)
-                && attribute(event, "leg_hash") == Some(&leg_hash)
-        };
-        // a payment that fails is told after `settled`, and takes it back
-        let did_it = |events: &[Event]| {
-            let mut values = events.iter().filter(ours).filter_map(|event| attribute(event, key));
-            values.rfind(|value| [told, "failed"].contains(value)) == Some(told)
-        };
-        let results = results.txs_results.as_deref().unwrap_or_default();
-        results.iter().skip(start).position(|result| did_it(&result.events))?.checked_add(start)
     }
 
     /// Nothing held, and nothing can be any more: the first block at or after the deadline says so.
@@ -152,21 +124,25 @@ impl OfLeg<'_> {
                 first = middle;
             }
         }
-        let block = self.client.block(first).await?;
+        // the search asked the nearest node; what it found must hold in the chain itself
+        let (block, parent) = tokio::try_join!(self.client.block(first), self.client.block(first.saturating_sub(1)))?;
+        if block.time < deadline || parent.time >= deadline {
+            return Err(self.client.bad_answer(format!("block {first} is not the first at or after {deadline}")));
+        }
         Ok(Evidence {
             leg_hash: *self.leg_hash,
             status: LegStatus::Absent,
             chain: self.client.id.clone(),
             height: first,
-            block_hash: self.client.hash(block.block_id.hash)?,
+            block_hash: block.hash,
             tx_id: Hash32::default(),
             event_hash: Hash32::default(),
-            time: self.client.seconds(block.block.header.time)?,
+            time: block.time,
         })
     }
 }
 
-fn attribute<'a>(event: &'a Event, key: &str) -> Option<&'a str> {
+pub(super) fn attribute<'a>(event: &'a Event, key: &str) -> Option<&'a str> {
     let found = event.attributes.iter().find(|attribute| attribute.key_str().is_ok_and(|name| name == key))?;
     found.value_str().ok()
 }

@@ -3,6 +3,7 @@
 //! cosmrs builds and signs, tendermint-rpc carries. They are of two tendermint versions, so only bytes cross.
 
 mod account;
+mod announce;
 mod client;
 mod deploy;
 mod endpoints;
@@ -10,8 +11,10 @@ mod escrow;
 mod evidence;
 mod fee;
 mod home;
+mod proved;
 mod refusal;
 mod signer;
+mod state;
 mod ticks;
 mod transactions;
 
@@ -20,3 +23,4 @@ pub use client::{CosmosClient, SetupError};
 pub use deploy::Coin;
 pub use escrow::CosmosChain;
 pub use home::CosmosHome;
+pub use proved::Prover;

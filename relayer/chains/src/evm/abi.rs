@@ -1,6 +1,6 @@
 //! The contracts as `schema/evm` gives them, the protocol's words in their types, and their errors in words.
 
-use aes_protocol::{Attestor, AttestorSet, Bytes, Certificate, Hash32, SIGNATURE_LENGTH};
+use aes_protocol::{Attestor, AttestorSet, Bytes, Hash32};
 use ethers_core::abi::ethabi::AbiError;
 use ethers_core::abi::{Abi, AbiDecode, Token};
 use ethers_core::types::Address;
@@ -27,14 +27,6 @@ pub(super) fn account(bytes: &Bytes) -> Option<Address> {
     }
     let address: [u8; 20] = bytes.as_slice().try_into().ok()?;
     Some(Address::from(address)).filter(|address| !address.is_zero())
-}
-
-pub(super) fn certificate(certificate: &Certificate) -> escrow::Certificate {
-    let mut signatures = Vec::with_capacity(certificate.signatures.len().saturating_mul(SIGNATURE_LENGTH));
-    for signature in &certificate.signatures {
-        signatures.extend_from_slice(signature.as_slice());
-    }
-    escrow::Certificate { attestor_set: certificate.attestor_set, signatures: signatures.into() }
 }
 
 /// `None` where a signer is not 20 bytes.

@@ -1,10 +1,14 @@
 //! EVM chains: an escrow contract, read with `eth_call` and logs, spoken to with EIP-1559 transactions.
 
 mod abi;
+mod absent;
+mod contracts;
 mod deploy;
 mod evidence;
 mod message;
 mod node;
+mod operate;
+mod packed;
 mod rpc;
 mod sender;
 
@@ -24,9 +28,13 @@ use tokio::time::MissedTickBehavior;
 
 use crate::chain::{Chain, Depth, EscrowMessage, GasAccount, Head, Hold, Outcome, TxId};
 use crate::error::ChainError;
+use absent::Members;
+pub use contracts::EvmReader;
 pub use deploy::{Artifact, ArtifactError, Deployed, EscrowSettings, EscrowState, EvmDeployer, Limits};
-use message::Escrow;
-use node::{Client, Node};
+pub use message::{settlement_gas, EscrowCalls};
+use node::Client;
+pub use node::Node;
+pub use operate::AdminCall;
 use sender::Sender;
 
 /// What a deposit takes where its own estimate must wait for the allowance.
@@ -37,6 +45,7 @@ pub struct EvmChain {
     node: Arc<Node>,
     sender: Option<Arc<Sender>>,
     escrow: abi::AesEscrow<Client>,
+    members: Members,
     token: abi::AlzToken<Client>,
     /// block in which the escrow was made
     created: u64,
@@ -60,22 +69,24 @@ enum Check {
 }
 
 impl EvmChain {
-    pub async fn connect(id: ChainId, config: &ChainConfig, entry: &ManifestChain) -> Result<Arc<Self>, ChainError> {
-        let (node, height) = Node::connect(id, config).await?;
-        let node = Arc::new(node);
+    /// Asks nothing of a node yet: that an endpoint is of this chain is checked when it is first asked.
+    /// Must be called inside a tokio runtime: it watches the chain's height in a task of its own.
+    pub fn new(id: ChainId, config: &ChainConfig, entry: &ManifestChain) -> Result<Arc<Self>, ChainError> {
+        let node = Arc::new(Node::new(id, config)?);
         let wrong = |what: &str, text: &dyn std::fmt::Display| {
             node.refused(format!("the manifest's {what} {text} is no address"))
         };
         let escrow = abi::account(&entry.escrow).filter(|address| !address.is_zero());
         let escrow = escrow.ok_or_else(|| wrong("escrow", &entry.escrow))?;
         let token: Address = entry.asset.parse().map_err(|_| wrong("asset", &entry.asset))?;
-        let sender = Sender::new(node.clone(), config).await?.map(Arc::new);
+        let sender = Sender::new(node.clone(), config)?.map(Arc::new);
 
-        let (tick, ticks) = watch::channel(height);
+        let (tick, ticks) = watch::channel(0);
         let poller = tokio::spawn(watch_blocks(node.clone(), sender.clone(), tick)).abort_handle();
         Ok(Arc::new(Self {
             name: config.name.clone(),
             escrow: abi::AesEscrow::new(escrow, node.client.clone()),
+            members: Members::default(),
             token: abi::AlzToken::new(token, node.client.clone()),
             node,
             sender,
@@ -91,8 +102,13 @@ impl EvmChain {
         self.sender.as_ref().ok_or_else(|| ChainError::NoKey { chain: self.node.id.clone() })
     }
 
-    fn messages(&self) -> Escrow<'_> {
-        Escrow { node: &self.node, address: self.escrow.address() }
+    fn messages(&self) -> EscrowCalls<'_> {
+        EscrowCalls { chain: &self.node.id, address: self.escrow.address() }
+    }
+
+    async fn call_data(&self, sender: &Sender, message: &EscrowMessage) -> Result<CallData, ChainError> {
+        let absent = self.members.absent(message, &self.escrow, &self.node).await?;
+        self.messages().call_data(message, sender.address(), &absent)
     }
 
     fn at(depth: Depth) -> BlockNumber {
@@ -201,26 +217,31 @@ fn with_room(gas: U256) -> U256 {
     gas.saturating_add(gas / 4).saturating_add(10_000.into())
 }
 
-/// Tells of every new block, and has the fees ready before anybody wants to send.
+/// Tells of every new block, and has fees and nonce ready before anybody wants to send.
 async fn watch_blocks(node: Arc<Node>, sender: Option<Arc<Sender>>, ticks: watch::Sender<u64>) {
     let mut every = tokio::time::interval(node.poll);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut reachable = true;
     loop {
         every.tick().await;
         let height = match node.height().await {
             Ok(height) => height,
             Err(error) => {
-                tracing::warn!(%error, "no new height");
+                // once, and not again at every poll while it lasts
+                if std::mem::replace(&mut reachable, false) {
+                    tracing::warn!(%error, "no new height");
+                }
                 continue;
             }
         };
+        reachable = true;
         let newer = ticks.send_if_modified(|seen| {
             let newer = height > *seen;
             *seen = height.max(*seen);
             newer
         });
         if let (true, Some(sender)) = (newer, &sender) {
-            if let Err(error) = sender.refresh_fees().await {
+            if let Err(error) = sender.warm_up().await {
                 tracing::warn!(%error, "fees stay as they were");
             }
         }
@@ -283,11 +304,11 @@ impl Chain for EvmChain {
 
     async fn submit(&self, message: &EscrowMessage) -> Result<TxId, ChainError> {
         let sender = self.sender()?;
-        let data = self.messages().call_data(message)?;
+        let data = self.call_data(sender, message).await?;
         let tx = match message {
             EscrowMessage::Settle { certificate, items, .. } => {
-                let gas = message::settlement_gas(certificate, items, &data);
-                sender.send(Some(self.escrow.address()), data, gas).await?
+                let gas = settlement_gas(certificate, items, data.len());
+                sender.send(Some(self.escrow.address()), data, gas.into()).await?
             }
             EscrowMessage::Prepare { .. } | EscrowMessage::FundVault { .. } => {
                 self.send_deposit(sender, message, data).await?
@@ -299,7 +320,7 @@ impl Chain for EvmChain {
 
     async fn estimate(&self, message: &EscrowMessage) -> Result<u128, ChainError> {
         let sender = self.sender()?;
-        let data = self.messages().call_data(message)?;
+        let data = self.call_data(sender, message).await?;
         let gas = match self.check(sender, message, &data).await? {
             Check::Passes { gas } => gas,
             Check::WantsAllowance { amount } => {

@@ -8,7 +8,9 @@ use aes_config::ChainConfig;
 use aes_protocol::{keccak, ChainId, ChainKind, Hash32};
 use ethers_contract::ContractError;
 use ethers_core::types::{Address, Block, BlockId, TransactionReceipt, H256, U256};
-use ethers_providers::{JsonRpcError, Middleware, Provider, ProviderError, RpcError};
+use ethers_providers::{JsonRpcClient, JsonRpcError, Middleware, Provider, ProviderError, RpcError};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::abi::revert_text;
 use super::rpc::Endpoints;
@@ -21,16 +23,16 @@ pub(crate) type Client = Provider<Endpoints>;
 const MINED_WITHIN: Duration = Duration::from_secs(180);
 
 #[derive(Debug)]
-pub(crate) struct Node {
+pub struct Node {
     pub id: ChainId,
-    pub number: u64,
-    pub client: Arc<Client>,
-    pub poll: Duration,
+    pub(super) number: u64,
+    pub(super) client: Arc<Client>,
+    pub(super) poll: Duration,
 }
 
 impl Node {
-    /// Asks no more than the chain's number and height, so that a wrong list of endpoints is found at the start.
-    pub async fn connect(id: ChainId, config: &ChainConfig) -> Result<(Self, u64), ChainError> {
+    /// Asks nothing yet, so a node that is down at the start is like one that goes down later.
+    pub fn new(id: ChainId, config: &ChainConfig) -> Result<Self, ChainError> {
         let unreachable = |cause: String| ChainError::Unreachable { chain: id.clone(), cause };
         let number = match (id.kind(), id.reference().parse()) {
             (ChainKind::Evm, Ok(number)) => number,
@@ -39,9 +41,7 @@ impl Node {
         let timeout = Duration::from_secs(config.timeout.max(1));
         let endpoints = Endpoints::new(number, &config.rpc, timeout).map_err(unreachable)?;
         let client = Arc::new(Provider::new(endpoints));
-        let node = Self { id, number, client, poll: Duration::from_millis(config.poll.max(10)) };
-        let height = node.height().await?;
-        Ok((node, height))
+        Ok(Self { id, number, client, poll: Duration::from_millis(config.poll.max(10)) })
     }
 
     pub fn bad_answer(&self, cause: impl Into<String>) -> ChainError {
@@ -67,13 +67,22 @@ impl Node {
         }
     }
 
-    pub fn contract_failure(&self, error: ContractError<Client>) -> ChainError {
+    pub(super) fn contract_failure(&self, error: ContractError<Client>) -> ChainError {
         match error {
             ContractError::Revert(revert) => self.refused(revert_text(&revert)),
             ContractError::MiddlewareError { e } | ContractError::ProviderError { e } => self.failure(e),
             other => self
                 .bad_answer(format!("{other}; is the manifest of this chain, and the contract there at that block?")),
         }
+    }
+
+    /// What no adapter needs, in the chain's own words: a proof's parts.
+    pub async fn ask<R>(&self, method: &str, params: Value) -> Result<R, ChainError>
+    where
+        R: DeserializeOwned + Send,
+    {
+        let endpoints: &Endpoints = self.client.as_ref().as_ref();
+        endpoints.request(method, params).await.map_err(|error| self.failure(error.into()))
     }
 
     pub async fn height(&self) -> Result<u64, ChainError> {

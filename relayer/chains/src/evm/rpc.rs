@@ -56,6 +56,8 @@ struct Endpoint {
     url: Url,
     /// it has said once that it is of the right chain
     checked: AtomicBool,
+    /// it was said that it is of another chain
+    denounced: AtomicBool,
     resting_until: Mutex<Option<Instant>>,
 }
 
@@ -89,7 +91,12 @@ impl Endpoints {
             .enumerate()
             .map(|(position, text)| {
                 let url = Url::parse(text).map_err(|error| format!("rpc {position} is not a URL: {error}"))?;
-                Ok(Endpoint { url, checked: AtomicBool::new(false), resting_until: Mutex::new(None) })
+                Ok(Endpoint {
+                    url,
+                    checked: AtomicBool::new(false),
+                    denounced: AtomicBool::new(false),
+                    resting_until: Mutex::new(None),
+                })
             })
             .collect::<Result<_, String>>()?;
         let http = reqwest::Client::builder().timeout(timeout).no_proxy().build().map_err(|error| cause_of(&error))?;
@@ -128,7 +135,11 @@ impl Endpoints {
         let number = answer.map_err(|error| format!("eth_chainId: {error}"))?;
         let got: U256 = serde_json::from_value(number).map_err(|error| format!("eth_chainId: {error}"))?;
         if got != self.chain_number.into() {
-            return Err(format!("is a node of chain {got}, not {}; correct the rpc list", self.chain_number));
+            let cause = format!("is a node of chain {got}, not {}; correct the rpc list", self.chain_number);
+            if !endpoint.denounced.swap(true, Ordering::Relaxed) {
+                tracing::error!("rpc {}: {cause}; it is never asked for anything else", endpoint.name());
+            }
+            return Err(cause);
         }
         endpoint.checked.store(true, Ordering::Relaxed);
         Ok(())

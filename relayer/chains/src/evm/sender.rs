@@ -58,21 +58,28 @@ pub(crate) struct Sender {
 
 impl Sender {
     /// `None` where the config has no key: then this process only looks.
-    pub async fn new(node: Arc<Node>, config: &ChainConfig) -> Result<Option<Self>, ChainError> {
+    pub fn new(node: Arc<Node>, config: &ChainConfig) -> Result<Option<Self>, ChainError> {
         let Some(key) = &config.key else { return Ok(None) };
         let wrong_key = |cause: String| node.refused(format!("the key of this chain in the config: {cause}"));
         let key = key.load().map_err(|error| wrong_key(error.to_string()))?;
         let wallet = LocalWallet::from_bytes(key.expose()).map_err(|error| wrong_key(error.to_string()))?;
-        let sender = Self {
+        Ok(Some(Self {
             wallet: wallet.with_chain_id(node.number),
             max_fee: config.max_fee.map(|gwei| U256::from(gwei).saturating_mul(GWEI.into())),
             fees: watch::Sender::new(None),
             ledger: Mutex::default(),
             node,
-        };
-        sender.refresh_fees().await?;
-        sender.ledger.lock().await.next_nonce = Some(sender.nonce_at_node().await?);
-        Ok(Some(sender))
+        }))
+    }
+
+    /// Has the fees and the next nonce at hand before anybody wants to send.
+    pub async fn warm_up(&self) -> Result<(), ChainError> {
+        self.refresh_fees().await?;
+        let mut ledger = self.ledger.lock().await;
+        if ledger.next_nonce.is_none() {
+            ledger.next_nonce = Some(self.nonce_at_node().await?);
+        }
+        Ok(())
     }
 
     pub fn address(&self) -> Address {
@@ -159,13 +166,20 @@ impl Sender {
     }
 
     /// The same again with an eighth more (nodes want at least a tenth), or today's fees where they are higher.
-    /// `None`: not sent by this process, in a block already, or at the cap.
+    /// `None`: not sent by this process, in a block already, or at the cap. Where one before it is lost, it takes that place.
     pub async fn bump(&self, tx: H256) -> Result<Option<H256>, ChainError> {
         let now = self.refresh_fees().await?;
         let mut ledger = self.ledger.lock().await;
         let Some(mut sent) = ledger.sent.get(&tx).cloned() else { return Ok(None) };
         if self.node.receipt(tx).await?.is_some() {
             return Ok(None);
+        }
+        let next = self.nonce_at_node().await?;
+        if next < sent.nonce {
+            // One before it is lost, to a reorg or to the node, and no fee helps: the same call goes in its place.
+            sent.nonce = next;
+            sent.fees = now;
+            return self.hand_over_again(&mut ledger, sent).await;
         }
         let eighth_more = |fee: U256| fee.saturating_add(fee / 8).saturating_add(U256::one());
         let (max, tip) = (eighth_more(sent.fees.max).max(now.max), eighth_more(sent.fees.tip).max(now.tip));
@@ -174,6 +188,10 @@ impl Sender {
             return Ok(None);
         }
         sent.fees = Fees { price: now.price, tip: tip.min(max), max };
+        self.hand_over_again(&mut ledger, sent).await
+    }
+
+    async fn hand_over_again(&self, ledger: &mut Ledger, sent: Sent) -> Result<Option<H256>, ChainError> {
         match self.hand_over(&sent).await {
             Ok(bumped) => {
                 ledger.sent.insert(bumped, sent);

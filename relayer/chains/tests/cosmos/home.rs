@@ -5,9 +5,10 @@ use aes_coordinator::msg::{ExecuteMsg, LegResult, RollbackReason, State};
 use aes_protocol::{
     evidence_root, keccak, manifest_root, Decision, Evidence, Execution, Function, Hash32, Leg, Statement,
 };
+use futures::StreamExt;
 
 use crate::escrow::{reserve, settle};
-use crate::net::{account, certificate, fits_its_gas, net, User, ALZ};
+use crate::net::{account, attestor_set, certificate, fits_its_gas, net, User, ALZ, WAIT};
 
 async fn open(user: &User, legs: &[Leg], deadline: u64) -> Hash32 {
     let salt = keccak(user.name.as_bytes());
@@ -54,7 +55,11 @@ async fn a_committed_execution_is_finalized_and_recorded() {
         (&config.home_chain, &config.coordinator),
         (&user.home.domain().home_chain, &user.home.domain().coordinator)
     );
-    assert_eq!(user.home.attestor_set(None).await.unwrap().set.threshold, 2);
+    // asked once, and then only whether it is still the one
+    for _ in 0..2 {
+        let current = user.home.attestor_set(None).await.unwrap();
+        assert_eq!((current.set, current.current), (attestor_set(1), true));
+    }
 
     let legs = vec![user.leg(escrow, 0, Function::Lock, 200 * ALZ), user.leg(escrow, 1, Function::Unlock, 100 * ALZ)];
     let deadline = user.now().await + 600;
@@ -100,9 +105,18 @@ async fn a_rolled_back_execution_is_recorded_and_cannot_be_committed() {
     let refused = user.home.estimate(&early).await.unwrap_err();
     assert!(matches!(&refused, ChainError::Refused { cause, .. } if cause.contains("deadline")), "{refused}");
     let reason = RollbackReason::AtomicityFailure { leg: 0, cause: "insufficient gas".into() };
+    let mut announced = user.home.announced();
     bounded(&user, "rollback", &ExecuteMsg::Rollback { execution_id: id, reason: reason.clone() }).await;
     let aborted = user.home.execution(&id).await.unwrap().unwrap();
-    assert_eq!((aborted.state, aborted.reason), (State::Aborted, Some(reason)));
+    assert_eq!((aborted.state, aborted.reason), (State::Aborted, Some(reason.clone())));
+    // the block has said so by itself, and the bare record says it too
+    let mut ours =
+        announced.by_ref().filter(|block| std::future::ready(block.decisions.contains(&(id, Decision::Abort))));
+    tokio::time::timeout(WAIT, ours.next()).await.unwrap().unwrap();
+    let record_there = user.home.record(&id).await.unwrap().unwrap();
+    assert_eq!((record_there.state, record_there.reason), (State::Aborted, Some(reason)));
+    assert_eq!(record_there.manifest_root, manifest_root(&legs).unwrap());
+    assert!(user.home.record(&keccak(b"nobody opened this")).await.unwrap().is_none());
 
     user.included(user.chain.submit(&settle(&user, Decision::Abort, &[(id, legs.clone())])).await).await;
     let settled = evidence(&user, &id, &legs, deadline).await;

@@ -69,6 +69,8 @@ pub fn config(rpc: Vec<String>, account: Option<&str>) -> ChainConfig {
         gas_price: Some(aes_devnet::MIN_GAS_PRICE.into()),
         prefix: Some("wasm".into()),
         max_fee: None,
+        bitcoin: None,
+        follow: Default::default(),
     }
 }
 

@@ -7,7 +7,7 @@ use aes_chains::{Chain, ChainError, Depth};
 use aes_devnet::{Wasmd, WasmdOptions};
 use aes_protocol::ChainId;
 
-use crate::net::{chain_id, config, net, WAIT};
+use crate::net::{address, chain_id, config, net, WAIT};
 
 /// Nothing listens there: the listener is gone when this returns.
 fn dead_endpoint() -> String {
@@ -31,8 +31,27 @@ async fn the_next_endpoint_is_asked_where_one_is_silent() {
 
     let other: ChainId = "cosmos:another-1".parse().unwrap();
     let wrong = CosmosClient::new(&other, &config(vec![net.node.rpc_url.clone()], None)).unwrap();
-    let error = wrong.head().await.unwrap_err().to_string();
-    assert!(error.contains("'allianza-1'"), "{error}");
+    // whatever is asked: an answer of another chain is none
+    for error in [wrong.head().await.unwrap_err(), wrong.balance(&address("COMMIT"), "stake").await.unwrap_err()] {
+        assert!(matches!(error, ChainError::BadAnswer { .. }) && error.to_string().contains("'allianza-1'"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_takes_the_connection_and_says_nothing_is_left_for_the_next() {
+    let net = net().await;
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let mut impatient = config(vec![url, net.node.rpc_url.clone()], None);
+    impatient.timeout = 1;
+    let client = CosmosClient::new(&chain_id(), &impatient).unwrap();
+    let start = Instant::now();
+    client.head().await.unwrap();
+    assert!(start.elapsed() >= Duration::from_secs(1), "the first of the list was not asked");
+    // from now on the one that answered is asked first
+    let again = Instant::now();
+    client.head().await.unwrap();
+    assert!(again.elapsed() < Duration::from_secs(1), "asked the silent one again");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant, SystemTime};
 
-use aes_chains::evm::{Artifact, EscrowSettings, EscrowState, EvmChain, EvmDeployer, Limits};
+use aes_chains::evm::{AdminCall, Artifact, EscrowSettings, EscrowState, EvmChain, EvmDeployer, Limits};
 use aes_chains::{Chain, ChainError, EscrowMessage, Outcome, SettlementItem, TxId};
 use aes_config::{ChainConfig, KeyRef, ManifestChain};
 use aes_devnet::{Anvil, AnvilOptions};
@@ -137,7 +137,7 @@ impl World {
             admin,
         };
         let escrow = deployer.deploy_escrow(&artifact("AesEscrow"), &settings).await.unwrap();
-        deployer.set_bridge(&token.address, &escrow.address).await.unwrap();
+        deployer.admin_call(&token.address, &AdminCall::SetBridge(escrow.address.clone())).await.unwrap();
         deployer.transfer(&token.address, &address("ALICE"), 50_000 * ALZ).await.unwrap();
         let entry = ManifestChain {
             escrow: escrow.account,
@@ -158,11 +158,11 @@ impl World {
     }
 
     pub async fn chain(&self, user: &str) -> Arc<EvmChain> {
-        self.chain_with(&[&self.anvil.rpc_url], Some(user)).await.unwrap()
+        self.chain_with(&[&self.anvil.rpc_url], Some(user))
     }
 
-    pub async fn chain_with(&self, rpc: &[&str], user: Option<&str>) -> Result<Arc<EvmChain>, ChainError> {
-        EvmChain::connect(self.id(), &config(rpc, user), &self.entry).await
+    pub fn chain_with(&self, rpc: &[&str], user: Option<&str>) -> Arc<EvmChain> {
+        EvmChain::new(self.id(), &config(rpc, user), &self.entry).unwrap()
     }
 
     pub async fn state(&self) -> EscrowState {
@@ -286,5 +286,7 @@ fn config(rpc: &[&str], user: Option<&str>) -> ChainConfig {
         gas_price: None,
         prefix: None,
         max_fee: Some(500),
+        bitcoin: None,
+        follow: Default::default(),
     }
 }

@@ -1,15 +1,16 @@
-//! `aes attest`: runs one attestor until Ctrl-C; `aes attest approve` lets it sign a next attestor set.
+//! `aes attest`: runs one attestor until Ctrl-C or SIGTERM; `aes attest approve` lets it sign a next attestor set.
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aes_attestor::{approve, Attestor, Signer};
+use aes_attestor::{approve, Attestor, BitcoinSigner, Proved, Signer};
 use aes_protocol::AttestorSet;
 use anyhow::{Context as _, Result};
 use tokio::net::TcpListener;
 
 use crate::context::Context;
+use crate::signals::Stop;
 
 #[derive(Debug, clap::Args)]
 pub struct Attest {
@@ -34,11 +35,8 @@ impl Attest {
             None => {
                 let listen = context.config.attest()?.listen;
                 let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
-                let ctrl_c = async {
-                    // an error means that no signal can be waited for; stopping at once is the only safe answer
-                    let _ = tokio::signal::ctrl_c().await;
-                };
-                serve(&context, listener, ctrl_c).await
+                let mut stop = Stop::listen()?;
+                serve(&context, listener, async move { stop.asked().await }).await
             }
             Some(AttestCommand::Approve { set }) => {
                 let config = context.config.attest()?;
@@ -68,7 +66,11 @@ pub async fn serve(
 ) -> Result<()> {
     let config = context.config.attest()?;
     let key = config.key.load()?;
-    let attestor = Attestor::new(context.home.clone(), context.chains.clone(), &key, &config.journal)?;
+    let proved = Proved::connect(&context.config, &context.manifest, &config.journal)?;
+    let mut attestor = Attestor::proved(proved, &key, &config.journal)?;
+    if let Some(bitcoin_key) = &config.bitcoin_key {
+        attestor = attestor.with_bitcoin(BitcoinSigner::new(&bitcoin_key.load()?, &key)?);
+    }
     Arc::new(attestor).serve(listener, shutdown).await?;
     Ok(())
 }

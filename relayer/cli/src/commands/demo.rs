@@ -9,7 +9,7 @@ use aes_chains::{Depth, Hold, HoldStatus};
 use aes_coordinator::msg::{ExecutionResponse, LegResult, RollbackReason, State};
 use aes_protocol::{Hash32, Leg, LegStatus};
 use aes_store::Store;
-use anyhow::{bail, ensure, Context as _, Result};
+use anyhow::{anyhow, bail, ensure, Context as _, Result};
 
 use crate::amount;
 use crate::commands::open::Open;
@@ -17,6 +17,7 @@ use crate::commands::prepare::Prepare;
 use crate::commands::status::{reason_word, result_word};
 use crate::context::Context;
 use crate::devnet::{Devnet, Options, RECIPIENT, RELAYER, USER};
+use crate::signals::Stop;
 
 #[derive(Debug, clap::Args)]
 pub struct Demo {
@@ -30,13 +31,16 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Demo {
     pub async fn run(&self) -> Result<()> {
+        let mut stop = Stop::listen()?;
         let dir = tempfile::tempdir()?;
-        let net =
-            Devnet::start(Options::new(dir.path().into(), self.artifacts.clone()), |step| println!("⏳ {step} …"))
-                .await?;
+        let options = Options::new(dir.path().into(), self.artifacts.clone());
+        let net = tokio::select! {
+            started = Devnet::start(options, |step| println!("⏳ {step} …")) => started?,
+            () = stop.asked() => bail!("stopped by a signal"),
+        };
         let played = tokio::select! {
             played = play(&net) => played,
-            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("stopped by Ctrl-C")),
+            () = stop.asked() => Err(anyhow!("stopped by a signal")),
         };
         let stopped = net.stop().await;
         played.and(stopped)

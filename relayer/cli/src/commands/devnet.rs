@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::devnet::{Devnet as Net, Options, DEPLOYER, RECIPIENT, RELAYER, USER};
 use crate::output::Output;
+use crate::signals::Stop;
 
 #[derive(Debug, clap::Args)]
 pub struct Devnet {
@@ -19,11 +20,16 @@ pub struct Devnet {
 
 impl Devnet {
     pub async fn run(&self, output: Output) -> Result<()> {
+        let mut stop = Stop::listen()?;
         let temporary = tempfile::tempdir()?;
         let data = self.data.clone().unwrap_or_else(|| temporary.path().into());
-        let net = Net::start(Options::new(data, self.artifacts.clone()), |step| eprintln!("{step} …")).await?;
+        let starting = Net::start(Options::new(data, self.artifacts.clone()), |step| eprintln!("{step} …"));
+        let net = tokio::select! {
+            started = starting => started?,
+            () = stop.asked() => return Ok(()),
+        };
         output.say(&addresses(&net)?)?;
-        tokio::signal::ctrl_c().await?;
+        stop.asked().await;
         net.stop().await
     }
 }

@@ -1,5 +1,6 @@
 //! One file a subcommand: its flags, what it does, what it says.
 
+pub mod admin;
 pub mod attest;
 pub mod completions;
 pub mod config;
@@ -11,8 +12,11 @@ pub mod keys;
 pub mod list;
 pub mod open;
 pub mod prepare;
+pub mod proof;
 pub mod relay;
+pub mod report;
 pub mod rollback;
 pub mod rotate;
 pub mod sent;
 pub mod status;
+pub mod verify;

@@ -5,6 +5,7 @@ use aes_protocol::{manifest_root, validate_legs, Execution, Hash32};
 use anyhow::{bail, Context as _, Result};
 
 use crate::commands::sent::{to_home, Sent};
+use crate::commands::status::state_word;
 use crate::context::Context;
 use crate::legs::{parse_account, parse_legs};
 
@@ -16,6 +17,9 @@ pub struct Open {
     /// seconds from the home chain's newest block until the execution can no longer be committed
     #[arg(long, default_value_t = 3600)]
     deadline: u64,
+    /// the deadline as Unix seconds, instead of counted from now: with --salt, the same again is the same execution
+    #[arg(long, conflicts_with = "deadline")]
+    deadline_at: Option<u64>,
     /// account on the home chain that may roll back before the deadline, usually the relayer's
     #[arg(long)]
     relayer: Option<String>,
@@ -29,7 +33,7 @@ pub struct Open {
 
 impl Open {
     pub fn new(legs: Vec<String>, deadline: u64, relayer: Option<String>) -> Self {
-        Self { legs, deadline, relayer, salt: None, dry_run: false }
+        Self { legs, deadline, deadline_at: None, relayer, salt: None, dry_run: false }
     }
 
     pub async fn run(&self, context: &Context) -> Result<Sent> {
@@ -39,7 +43,10 @@ impl Open {
         let opener = context.chain(home)?.gas_account().await?;
         let relayer =
             self.relayer.as_deref().map(|account| parse_account(&context.config, home, account)).transpose()?;
-        let deadline = context.home.time().await?.checked_add(self.deadline).context("--deadline is too large")?;
+        let deadline = match self.deadline_at {
+            Some(at) => at,
+            None => context.home.time().await?.checked_add(self.deadline).context("--deadline is too large")?,
+        };
         let salt = self.salt.unwrap_or_else(|| Hash32(rand::random()));
         let Some(manifest_root) = manifest_root(&legs) else { bail!("give at least one --leg") };
         let execution = Execution {
@@ -51,7 +58,12 @@ impl Open {
             deadline,
             relayer: relayer.unwrap_or_default(),
         };
+        let id = execution.execution_id();
+        if let Some(there) = context.home.execution(&id).await? {
+            let found = format!("there and {}", state_word(there.state));
+            return Ok(Sent::found_at_home(context, id, "open", found));
+        }
         let message = ExecuteMsg::Open { legs, salt, deadline, relayer: self.relayer.clone() };
-        to_home(context, execution.execution_id(), "open", &message, self.dry_run).await
+        to_home(context, id, "open", &message, self.dry_run).await
     }
 }

@@ -1,6 +1,6 @@
 //! `aes prepare`: the depositor puts a leg's ALZ into its escrow.
 
-use aes_chains::EscrowMessage;
+use aes_chains::{Depth, EscrowMessage, HoldStatus};
 use aes_protocol::Hash32;
 use anyhow::{bail, Context as _, Result};
 
@@ -39,6 +39,11 @@ impl Prepare {
         if own.account != leg.from {
             let depositor = show_account(&context.config, &leg.chain, &leg.from);
             bail!("leg {} is prepared by {depositor}, the config's key for {} is {}", self.leg, leg.chain, own.address);
+        }
+        if let Some(hold) = chain.hold(&self.execution, &leg, Depth::Soft).await? {
+            if hold.status == HoldStatus::Held && hold.deadline == execution.deadline {
+                return Sent::found_at_escrow(context, &**chain, self.execution, "prepare", "held");
+            }
         }
         let message = EscrowMessage::Prepare { execution_id: self.execution, deadline: execution.deadline, leg };
         to_escrow(context, &**chain, self.execution, "prepare", &message, self.dry_run).await

@@ -1,4 +1,4 @@
-//! `aes relay`: runs the relayer until Ctrl-C.
+//! `aes relay`: runs the relayer until Ctrl-C or SIGTERM.
 
 use std::future::Future;
 use std::path::Path;
@@ -9,14 +9,11 @@ use aes_store::Store;
 use anyhow::Result;
 
 use crate::context::Context;
+use crate::signals::Stop;
 
 pub async fn run(config: &Path) -> Result<()> {
-    let context = Context::open(config).await?;
-    run_until(&context, async {
-        // an error means that no signal can be waited for; stopping at once is the only safe answer
-        let _ = tokio::signal::ctrl_c().await;
-    })
-    .await
+    let mut stop = Stop::listen()?;
+    run_until(&Context::open(config).await?, async move { stop.asked().await }).await
 }
 
 pub async fn run_until(context: &Context, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<()> {

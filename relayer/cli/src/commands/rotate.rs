@@ -8,7 +8,7 @@ use aes_attestor::{AttestorClient, Quorum, Request};
 use aes_chains::EscrowMessage;
 use aes_coordinator::msg::ExecuteMsg;
 use aes_protocol::AttestorSet;
-use anyhow::Result;
+use anyhow::{ensure, Result};
 use serde::Serialize;
 
 use crate::commands::attest::read_set;
@@ -23,15 +23,19 @@ pub struct Rotate {
 }
 
 #[derive(Debug, Serialize)]
-struct Rotated {
-    chain: String,
-    transaction: String,
-    height: u64,
+pub struct Rotated {
+    pub chain: String,
+    /// none where the set was the current one already
+    pub transaction: Option<String>,
+    pub height: Option<u64>,
 }
 
 impl fmt::Display for Rotated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<24} rotated in block {} ({})", self.chain, self.height, self.transaction)
+        match (&self.transaction, self.height) {
+            (Some(tx), Some(height)) => write!(f, "{:<32} rotated in block {height} ({tx})", self.chain),
+            _ => write!(f, "{:<32} has this set already; nothing was sent", self.chain),
+        }
     }
 }
 
@@ -45,22 +49,34 @@ impl Rotate {
 }
 
 /// The escrows first: a set that the coordinator has and an escrow has not could sign what that escrow does not know.
+/// So once the coordinator has it, all have it.
 async fn rotate(
     context: &Context,
     clients: &[AttestorClient],
     set: AttestorSet,
     said: impl Fn(Rotated) -> Result<()>,
 ) -> Result<()> {
+    let coordinator = format!("{} coordinator", context.manifest.domain.home_chain);
     let current = context.home.attestor_set(None).await?.set;
+    if current == set {
+        return said(Rotated { chain: coordinator, transaction: None, height: None });
+    }
+    ensure!(
+        current.id.checked_add(1) == Some(set.id),
+        "set {} cannot follow: the coordinator has set {}, so the next has the id after it",
+        set.id,
+        current.id
+    );
     let certified =
         Quorum::collect(clients, &Request::Rotated { set: set.clone() }, &current, context.home.domain()).await?;
-    for (id, chain) in &context.chains {
+    // on Bitcoin no contract keeps a set: relayers move the vault once the coordinator has rotated
+    for (id, chain) in context.chains.iter().filter(|(_, chain)| chain.cosignable().is_none()) {
         let message = EscrowMessage::Rotate { set: set.clone(), certificate: certified.certificate.clone() };
         let tx = chain.submit(&message).await?;
-        let height = wait_chain(&**chain, &tx).await?;
-        said(Rotated { chain: id.to_string(), transaction: tx.0, height })?;
+        let height = Some(wait_chain(&**chain, &tx).await?);
+        said(Rotated { chain: format!("{id} escrow"), transaction: Some(tx.0), height })?;
     }
     let tx = context.home.send(&ExecuteMsg::Rotate { set, certificate: certified.certificate }).await?;
-    let height = wait_home(&*context.home, &tx).await?;
-    said(Rotated { chain: format!("{} coordinator", context.manifest.domain.home_chain), transaction: tx.0, height })
+    let height = Some(wait_home(&*context.home, &tx).await?);
+    said(Rotated { chain: coordinator, transaction: Some(tx.0), height })
 }

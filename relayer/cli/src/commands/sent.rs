@@ -1,4 +1,5 @@
-//! What `open`, `prepare`, `rollback` and `escape` say: what was sent (or, with --dry-run, would be), to whom and what it costs.
+//! What `open`, `prepare`, `rollback` and `escape` say: what was sent (or, with --dry-run, would be), to whom and what
+//! it costs; or that it is so already, and nothing was sent.
 
 use std::fmt;
 
@@ -16,8 +17,10 @@ pub struct Sent {
     pub action: &'static str,
     pub chain: String,
     pub to: String,
-    /// in the chain's fee token's base units
-    pub fee: String,
+    /// in the chain's fee token's base units; none where it was not asked for
+    pub fee: Option<String>,
+    /// what was found there already: nothing was sent and nothing moved
+    pub repeated: Option<String>,
     /// none with --dry-run
     pub transaction: Option<String>,
     pub height: Option<u64>,
@@ -26,16 +29,49 @@ pub struct Sent {
 impl fmt::Display for Sent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "execution    {}", self.execution_id)?;
+        if let Some(found) = &self.repeated {
+            return write!(f, "{:<12} {found} on {}; nothing was sent, nothing moved", self.action, self.chain);
+        }
         match (&self.transaction, self.height) {
             (Some(tx), Some(height)) => {
                 writeln!(f, "{:<12} done on {} in block {height}", self.action, self.chain)?;
                 write!(f, "transaction  {tx}")
             }
             _ => {
-                writeln!(f, "{:<12} would be sent to {} on {}", self.action, self.to, self.chain)?;
-                write!(f, "fee          about {}", self.fee)
+                write!(f, "{:<12} would be sent to {} on {}", self.action, self.to, self.chain)?;
+                self.fee.iter().try_for_each(|fee| write!(f, "\nfee          about {fee}"))
             }
         }
+    }
+}
+
+impl Sent {
+    /// It is so at the home chain already.
+    pub fn found_at_home(
+        context: &Context,
+        execution_id: Hash32,
+        action: &'static str,
+        found: impl fmt::Display,
+    ) -> Self {
+        let chain = context.manifest.domain.home_chain.to_string();
+        Self::found(execution_id, action, chain, context.manifest.coordinator.clone(), found)
+    }
+
+    /// It is so at the escrow already.
+    pub fn found_at_escrow(
+        context: &Context,
+        chain: &dyn Chain,
+        execution_id: Hash32,
+        action: &'static str,
+        found: impl fmt::Display,
+    ) -> Result<Self> {
+        let to = context.manifest.chain(chain.id())?.escrow_address.clone();
+        Ok(Self::found(execution_id, action, chain.id().to_string(), to, found))
+    }
+
+    fn found(execution_id: Hash32, action: &'static str, chain: String, to: String, found: impl fmt::Display) -> Self {
+        let repeated = Some(format!("already {found}"));
+        Self { execution_id, action, chain, to, fee: None, repeated, transaction: None, height: None }
     }
 }
 
@@ -46,7 +82,7 @@ pub async fn to_home(
     message: &ExecuteMsg,
     dry_run: bool,
 ) -> Result<Sent> {
-    let fee = context.home.estimate(message).await?.to_string();
+    let fee = Some(context.home.estimate(message).await?.to_string());
     let (transaction, height) = if dry_run {
         (None, None)
     } else {
@@ -55,7 +91,16 @@ pub async fn to_home(
         (Some(tx.0), Some(height))
     };
     let chain = context.manifest.domain.home_chain.to_string();
-    Ok(Sent { execution_id, action, chain, to: context.manifest.coordinator.clone(), fee, transaction, height })
+    Ok(Sent {
+        execution_id,
+        action,
+        chain,
+        to: context.manifest.coordinator.clone(),
+        fee,
+        repeated: None,
+        transaction,
+        height,
+    })
 }
 
 pub async fn to_escrow(
@@ -67,12 +112,12 @@ pub async fn to_escrow(
     dry_run: bool,
 ) -> Result<Sent> {
     let (fee, transaction, height) = if dry_run {
-        (chain.estimate(message).await?.to_string(), None, None)
+        (Some(chain.estimate(message).await?.to_string()), None, None)
     } else {
         let tx = chain.submit(message).await?;
         let height = wait_chain(chain, &tx).await?;
-        (String::new(), Some(tx.0), Some(height))
+        (None, Some(tx.0), Some(height))
     };
     let to = context.manifest.chain(chain.id())?.escrow_address.clone();
-    Ok(Sent { execution_id, action, chain: chain.id().to_string(), to, fee, transaction, height })
+    Ok(Sent { execution_id, action, chain: chain.id().to_string(), to, fee, repeated: None, transaction, height })
 }

@@ -1,7 +1,7 @@
 //! A chain with an escrow, in memory: blocks, a mempool, holds at heights; it checks certificates as the contracts do.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use aes_attestor::Secp256k1;
@@ -37,6 +37,10 @@ pub struct MemoryChain {
     pub no_gas: AtomicBool,
     /// transactions wait until their fee is raised
     pub congested: AtomicBool,
+    /// the node takes its time with every transaction it is handed
+    pub slow: watch::Sender<bool>,
+    /// handed to a node that takes its time
+    pub waiting: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -47,6 +51,8 @@ struct Facts {
     mempool: Vec<(TxId, EscrowMessage, bool)>,
     outcomes: BTreeMap<String, Outcome>,
     refuse_prepare: Option<String>,
+    /// how often each execution was looked for at finality
+    looked: BTreeMap<Hash32, usize>,
     /// as they were handed over
     sent: Vec<EscrowMessage>,
     bumped: usize,
@@ -68,6 +74,8 @@ impl MemoryChain {
             down: AtomicBool::new(false),
             no_gas: AtomicBool::new(false),
             congested: AtomicBool::new(false),
+            slow: watch::Sender::new(false),
+            waiting: AtomicUsize::new(0),
             common,
         };
         (0..=lag).for_each(|_| chain.mine());
@@ -173,6 +181,12 @@ impl MemoryChain {
     pub fn sent(&self) -> Vec<EscrowMessage> {
         self.facts.lock().unwrap().sent.clone()
     }
+    /// How often each of these was looked for at finality, at least. Looks follow each other, so a second question
+    /// means that what the first look saw is known.
+    pub fn looked(&self, ids: &[Hash32]) -> usize {
+        let facts = self.facts.lock().unwrap();
+        ids.iter().map(|id| facts.looked.get(id).copied().unwrap_or(0)).min().unwrap_or(0)
+    }
     pub fn bumped(&self) -> usize {
         self.facts.lock().unwrap().bumped
     }
@@ -229,7 +243,10 @@ impl Chain for MemoryChain {
     }
     async fn hold(&self, execution_id: &Hash32, leg: &Leg, depth: Depth) -> Result<Option<Hold>, ChainError> {
         self.up()?;
-        let facts = self.facts.lock().unwrap();
+        let mut facts = self.facts.lock().unwrap();
+        if depth == Depth::Final {
+            *facts.looked.entry(*execution_id).or_default() += 1;
+        }
         let head = self.at(&facts, depth);
         let Some(record) = facts.holds.get(&(*execution_id, leg.hash())) else { return Ok(None) };
         let settled = record.settled.filter(|(height, _)| *height <= head);
@@ -277,6 +294,9 @@ impl Chain for MemoryChain {
     }
     async fn submit(&self, message: &EscrowMessage) -> Result<TxId, ChainError> {
         self.up()?;
+        self.waiting.fetch_add(1, SeqCst);
+        self.slow.subscribe().wait_for(|slow| !slow).await.unwrap();
+        self.waiting.fetch_sub(1, SeqCst);
         let mut facts = self.facts.lock().unwrap();
         let chain = self.id.clone();
         if self.no_gas.load(SeqCst) {

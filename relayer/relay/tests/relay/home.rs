@@ -1,21 +1,30 @@
 //! The home chain with its coordinator, in memory: it decides once, by the protocol's rules.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use aes_authority::{AdminResponse, SetResponse};
 use aes_chains::*;
 use aes_coordinator::msg::*;
+use aes_coordinator::state::Record;
 use aes_protocol::*;
 use async_trait::async_trait;
-use tokio::sync::watch;
+use cosmwasm_std::Addr;
+use futures::stream::{self, BoxStream, StreamExt};
+use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
 
 use crate::chain::Common;
 
 pub struct Coordinator {
     pub common: Arc<Common>,
     ticks: watch::Sender<u64>,
+    announced: broadcast::Sender<Vec<(Hash32, Decision)>>,
+    /// its blocks announce nothing: what was decided is only seen by looking
+    pub mute: AtomicBool,
+    /// its lists are not answered: what was decided is only heard
+    pub listless: AtomicBool,
     facts: Mutex<Facts>,
 }
 
@@ -26,11 +35,20 @@ struct Facts {
     outcomes: BTreeMap<String, Outcome>,
     sent: usize,
     height: u64,
+    /// decided in the block that is being made
+    decided: Vec<(Hash32, Decision)>,
 }
 
 impl Coordinator {
     pub fn new(common: Arc<Common>) -> Arc<Self> {
-        Arc::new(Self { common, ticks: watch::Sender::new(0), facts: Mutex::default() })
+        Arc::new(Self {
+            common,
+            ticks: watch::Sender::new(0),
+            announced: broadcast::Sender::new(16),
+            mute: AtomicBool::new(false),
+            listless: AtomicBool::new(false),
+            facts: Mutex::default(),
+        })
     }
 
     pub fn open(&self, opener: &str, relayer: Option<&str>, legs: &[Leg], deadline: u64) -> Hash32 {
@@ -80,14 +98,29 @@ impl Coordinator {
         self.facts.lock().unwrap().records[&id].clone()
     }
 
-    /// As the opener would.
+    /// As the opener would, all in one block.
     pub fn cancel(&self, ids: &[Hash32]) {
-        let mut facts = self.facts.lock().unwrap();
+        let mut guard = self.facts.lock().unwrap();
+        let facts = &mut *guard;
         for id in ids {
             let record = facts.records.get_mut(id).unwrap();
             assert_eq!(record.state, State::Open);
             self.abort(record, &RollbackReason::Cancelled {});
+            facts.decided.push((*id, Decision::Abort));
         }
+        self.end_block(guard);
+    }
+
+    /// The block is there before anybody hears of it.
+    fn end_block(&self, mut facts: MutexGuard<'_, Facts>) {
+        facts.height += 1;
+        let (height, decided) = (facts.height, std::mem::take(&mut facts.decided));
+        drop(facts);
+        if !decided.is_empty() && !self.mute.load(SeqCst) {
+            // without listeners nobody misses it
+            let _ = self.announced.send(decided);
+        }
+        self.ticks.send_replace(height);
     }
 
     fn abort(&self, record: &mut ExecutionResponse, reason: &RollbackReason) {
@@ -99,8 +132,7 @@ impl Coordinator {
 
     pub fn mine(&self) {
         let mut facts = self.facts.lock().unwrap();
-        facts.height += 1;
-        let height = facts.height;
+        let height = facts.height + 1;
         for (tx, sender, message) in std::mem::take(&mut facts.mempool) {
             let outcome = match self.apply(&mut facts, &sender, &message) {
                 Ok(()) => Outcome::Included { height, time: self.common.now() },
@@ -108,8 +140,7 @@ impl Coordinator {
             };
             facts.outcomes.insert(tx.0, outcome);
         }
-        drop(facts);
-        self.ticks.send_replace(height);
+        self.end_block(facts);
     }
 
     fn apply(&self, facts: &mut Facts, sender: &str, message: &ExecuteMsg) -> Result<(), String> {
@@ -126,13 +157,17 @@ impl Coordinator {
                     _ => return Err("too late to commit".into()),
                 }
                 record.decision = Some(Decision::Commit);
+                facts.decided.push((*execution_id, Decision::Commit));
             }
             ExecuteMsg::Rollback { execution_id, reason } => {
                 let record = facts.records.get_mut(execution_id).ok_or("unknown")?;
                 let may = record.opener == sender || record.relayer.as_deref() == Some(sender);
                 let late = now >= record.deadline && matches!(reason, RollbackReason::DeadlinePassed {});
                 match record.state {
-                    State::Open if may || late => self.abort(record, reason),
+                    State::Open if may || late => {
+                        self.abort(record, reason);
+                        facts.decided.push((*execution_id, Decision::Abort));
+                    }
                     State::Aborted | State::RolledBack => {}
                     _ => return Err("not allowed to roll back".into()),
                 }
@@ -202,6 +237,13 @@ impl Home for Node {
     fn ticks(&self) -> watch::Receiver<u64> {
         self.coordinator.ticks.subscribe()
     }
+    fn announced(&self) -> BoxStream<'static, Announced> {
+        let heard = stream::unfold(self.coordinator.announced.subscribe(), |mut blocks| async move {
+            let decisions = blocks.recv().await.ok()?;
+            Some((Announced { heard_at: Instant::now(), decisions }, blocks))
+        });
+        heard.boxed()
+    }
     async fn time(&self) -> Result<u64, ChainError> {
         Ok(self.coordinator.common.now.load(SeqCst))
     }
@@ -220,7 +262,30 @@ impl Home for Node {
     async fn execution(&self, execution_id: &Hash32) -> Result<Option<ExecutionResponse>, ChainError> {
         Ok(self.coordinator.facts.lock().unwrap().records.get(execution_id).cloned())
     }
+    async fn record(&self, execution_id: &Hash32) -> Result<Option<Record>, ChainError> {
+        Ok(self.execution(execution_id).await?.map(|record| Record {
+            number: record.number,
+            state: record.state,
+            opener: Addr::unchecked(record.opener),
+            relayer: record.relayer.map(Addr::unchecked),
+            salt: record.salt,
+            manifest_root: record.manifest_root,
+            deadline: record.deadline,
+            leg_count: record.legs.len() as u32,
+            opened_at: record.opened_at,
+            decision: record.decision,
+            decided_at: record.decided_at,
+            settled_at: record.settled_at,
+            reason: record.reason,
+            prepared_root: record.prepared_root,
+            settled_root: record.settled_root,
+        }))
+    }
     async fn executions(&self, state: State, start_after: Option<u64>) -> Result<Vec<ExecutionSummary>, ChainError> {
+        if self.coordinator.listless.load(SeqCst) {
+            let chain = self.domain().home_chain.clone();
+            return Err(ChainError::Unreachable { chain, cause: "no lists".into() });
+        }
         let facts = self.coordinator.facts.lock().unwrap();
         let mut records: Vec<&ExecutionResponse> = facts.records.values().collect();
         records.sort_by_key(|record| record.number);

@@ -215,9 +215,9 @@ async fn the_same_database_takes_up_what_was_in_flight() {
     first.stop().await;
 
     let second = world.relayer(&account(2), "a.db", 30);
-    // it looks for a while, and sends no second prepare while the first waits
-    let height = *ethereum.ticks().borrow();
-    world.until("blocks", || *ethereum.ticks().borrow(), |now| *now > height + 10).await;
+    // it looks again and again, and sends no second prepare while the first waits
+    let looks = ethereum.looked(&[id]);
+    world.until("looks", || ethereum.looked(&[id]), |now| *now >= looks + 5).await;
     assert_eq!(ethereum.sent().len(), 1);
     ethereum.congested.store(false, SeqCst);
     world.until_state(id, State::Finalized).await;
@@ -254,39 +254,113 @@ async fn two_relayers_at_once_do_no_harm() {
         world.until_state(id, State::RolledBack).await;
         assert_eq!(world.status(id), [RELEASED; 3]);
     }
-    world.assert_no_failures();
+    // Neither knows of the other: the slower one's prepare may come after the end, and is refused. Nothing else fails.
+    assert_eq!(world.coordinator.failures(), Vec::<String>::new());
+    for chain in world.chains.values() {
+        assert!(chain.failures().iter().all(|cause| cause == "settled already"), "{:?}", chain.failures());
+    }
     for relayer in relayers {
         relayer.stop().await;
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn executions_decided_together_share_a_certificate_and_one_transaction_a_chain() {
+/// Decided in one block, and settled on each chain in transactions with as many legs as these.
+async fn decided_together(executions: usize, expected: &[usize], certificates: usize) {
     let world = World::start().await;
     let relayer = world.relayer(&account(2), "a.db", 30);
     let transfers = legs(&[(POLYGON, Function::Transfer), (ETHEREUM, Function::Burn)]);
-    let ids: Vec<_> = (0..20).map(|_| world.coordinator.open(&account(1), None, &transfers, DEADLINE)).collect();
-    let polygon = world.chain(POLYGON);
-    // seen on every chain, nothing to do yet
-    let height = *polygon.ticks().borrow();
-    world.until("blocks", || *polygon.ticks().borrow(), |now| *now > height + 10).await;
+    let open = || world.coordinator.open(&account(1), None, &transfers, DEADLINE);
+    let ids: Vec<_> = (0..executions).map(|_| open()).collect();
+    let chains = [world.chain(POLYGON), world.chain(ETHEREUM)];
+    // nothing to do yet: but every leg must be known when all are decided at once
+    world.until("looks", || chains.map(|chain| chain.looked(&ids)), |looks| looks.iter().all(|n| *n >= 2)).await;
+    // a look in the midst of it would see a page of them before the block tells of all
+    world.coordinator.listless.store(true, SeqCst);
     world.coordinator.cancel(&ids);
+    let released = || ids.iter().all(|id| world.status(*id) == [RELEASED; 2]);
+    world.until("released", released, |all| *all).await;
+    world.coordinator.listless.store(false, SeqCst);
     for id in &ids {
         world.until_state(*id, State::RolledBack).await;
     }
-    // at most 16 legs a transaction
-    for chain in [polygon, world.chain(ETHEREUM)] {
-        let sent = chain.sent();
-        assert_eq!(sent.len(), 2);
-        let certificates = sent.iter().map(|message| match message {
-            EscrowMessage::Settle { certificate, decision: Decision::Abort, items } => {
-                assert!(items.iter().map(|item| item.legs.len()).sum::<usize>() <= 16);
-                certificate
+    for chain in chains {
+        let (mut sizes, mut seen) = (Vec::new(), Vec::new());
+        for message in chain.sent() {
+            let EscrowMessage::Settle { certificate, decision: Decision::Abort, items } = message else {
+                panic!("{message:?}");
+            };
+            sizes.push(items.iter().map(|item| item.legs.len()).sum::<usize>());
+            if !seen.contains(&certificate) {
+                seen.push(certificate);
             }
-            other => panic!("{other:?}"),
-        });
-        let certificates: Vec<_> = certificates.collect();
-        assert_eq!(certificates[0], certificates[1]);
+        }
+        sizes.sort_unstable();
+        assert_eq!((sizes.as_slice(), seen.len()), (expected, certificates));
     }
     relayer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn executions_decided_together_share_a_certificate_and_one_transaction_a_chain() {
+    decided_together(16, &[16], 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_takes_16_legs_and_a_certificate_64_executions() {
+    decided_together(70, &[6, 16, 16, 16, 16], 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_block_announces_is_settled_before_any_look_shows_it() {
+    let world = World::start().await;
+    let relayer = world.relayer(&account(2), "a.db", 30);
+    let id = world.coordinator.open(&account(1), None, &legs(&[(POLYGON, Function::Lock); 2]), DEADLINE);
+    world.deposit_first(id);
+    world.until("looks", || world.chain(POLYGON).looked(&[id]), |looks| *looks >= 4).await;
+    world.coordinator.listless.store(true, SeqCst);
+    world.coordinator.cancel(&[id]);
+    world.until("released", || world.status(id), |status| *status == [RELEASED; 2]).await;
+    assert_eq!(world.coordinator.record(id).state, State::Aborted);
+    world.coordinator.listless.store(false, SeqCst);
+    world.until_state(id, State::RolledBack).await;
+    world.assert_no_failures();
+    relayer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_block_announced_is_found_by_looking() {
+    let world = World::start().await;
+    world.coordinator.mute.store(true, SeqCst);
+    let relayer = world.relayer(&account(2), "a.db", 30);
+    let committed = world.coordinator.open(&account(1), None, &paper(), DEADLINE);
+    world.deposit(committed);
+    world.until_state(committed, State::Finalized).await;
+    let aborted = world.coordinator.open(&account(1), None, &legs(&[(POLYGON, Function::Lock); 2]), DEADLINE);
+    world.deposit_first(aborted);
+    world.coordinator.cancel(&[aborted]);
+    world.until_state(aborted, State::RolledBack).await;
+    assert_eq!(world.status(aborted), [RELEASED; 2]);
+    world.assert_no_failures();
+    relayer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_waits_for_what_is_being_handed_over() {
+    let world = World::start().await;
+    let relayer = world.relayer(&account(2), "a.db", 30);
+    let ethereum = world.chain(ETHEREUM);
+    ethereum.slow.send_replace(true);
+    let id = world.coordinator.open(&account(1), None, &paper(), DEADLINE);
+    world.deposit(id);
+    world.until("handed over", || ethereum.waiting.load(SeqCst), |waiting| *waiting == 1).await;
+    let stopping = relayer.begin_stop();
+    let height = *ethereum.ticks().borrow();
+    world.until("blocks", || *ethereum.ticks().borrow(), |now| *now > height + 5).await;
+    assert!(!stopping.is_finished());
+    ethereum.slow.send_replace(false);
+    stopping.ended().await;
+    let rows = world.store("a.db").outbox(&id).unwrap();
+    let handed_over = rows.iter().find(|row| row.chain.as_str() == ETHEREUM).unwrap();
+    assert!(handed_over.tx.is_some() && handed_over.outcome.is_none(), "{handed_over:?}");
+    assert_eq!(ethereum.sent().len(), 1);
 }

@@ -48,8 +48,24 @@ pub struct Running {
 
 impl Running {
     pub async fn stop(self) {
+        self.begin_stop().ended().await;
+    }
+
+    pub fn begin_stop(self) -> Stopping {
         self.stop.send(()).unwrap();
-        tokio::time::timeout(PATIENCE, self.task).await.expect("shuts down").unwrap();
+        Stopping(self.task)
+    }
+}
+
+pub struct Stopping(JoinHandle<()>);
+
+impl Stopping {
+    pub fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+
+    pub async fn ended(self) {
+        tokio::time::timeout(PATIENCE, self.0).await.expect("shuts down").unwrap();
     }
 }
 
@@ -128,6 +144,12 @@ impl World {
                 self.chains[&leg.chain].deposit(id, &leg, DEADLINE);
             }
         }
+    }
+
+    /// The first leg only, so that nothing is committed.
+    pub fn deposit_first(&self, id: Hash32) {
+        let leg = &self.coordinator.record(id).legs[0].leg;
+        self.chains[&leg.chain].deposit(id, leg, DEADLINE);
     }
 
     pub fn status(&self, id: Hash32) -> Vec<Option<HoldStatus>> {

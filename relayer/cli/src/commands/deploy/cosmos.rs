@@ -1,195 +1,236 @@
-//! The coordinator, and escrows on CosmWasm chains.
+//! Escrows on CosmWasm chains, and what the coordinator is told.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aes_authority::SetResponse;
 use aes_chains::cosmos::{account_of, Coin, CosmosClient};
-use aes_config::{DeployChain, DeployConfig, Manifest, ManifestChain};
-use aes_coordinator::msg as coordinator;
-use aes_escrow::msg as escrow;
-use aes_protocol::{Bytes, Domain, Hash32};
-use anyhow::{bail, ensure, Context as _, Result};
+use aes_chains::evm::Limits;
+use aes_config::{Anchor, DeployConfig, Manifest, ManifestChain};
+use aes_escrow::msg::{self, Asset, BalancesResponse, ConfigResponse, ExecuteMsg, QueryMsg, ReceiveMsg};
+use aes_protocol::{Bytes, Hash32};
+use anyhow::{bail, Context as _, Result};
 use sha2::{Digest, Sha256};
 
-use super::{amounts, Step};
+use super::coordinator::Coordinator;
+use super::plan::{Act, Cost, Plan};
+use super::site::{show_limits, Fixed, Site};
 
-pub const WAIT: Duration = Duration::from_secs(60);
+pub(super) const WAIT: Duration = Duration::from_secs(60);
 
-fn wasm(deploy: &DeployConfig, name: &str) -> Result<Vec<u8>> {
+pub(super) fn wasm(deploy: &DeployConfig, name: &str) -> Result<Vec<u8>> {
     let path = deploy.artifacts.join(name);
     std::fs::read(&path).with_context(|| format!("read {}; `make contracts` builds it", path.display()))
 }
 
-fn sha256(bytes: &[u8]) -> Hash32 {
+pub(super) fn sha256(bytes: &[u8]) -> Hash32 {
     Hash32(Sha256::digest(bytes).into())
 }
 
-pub async fn coordinator(client: &CosmosClient, step: &mut Step<'_, '_>) -> Result<Manifest> {
-    let deploy = step.deploy;
-    let code = wasm(deploy, "aes_coordinator.wasm")?;
-    let admin = admin(client, deploy.chains.get(step.chain))?;
-    step.change(format!("new coordinator, code {}, admin {admin}", sha256(&code)))?;
-    let code_id = client.store_code(&code).await?;
-    let msg = coordinator::InstantiateMsg {
-        admin: admin.clone(),
-        home_chain: step.chain.clone(),
-        attestor_set: deploy.attestor_set.clone(),
-        conservation: deploy.conservation,
-        settings: coordinator::Settings { max_horizon: deploy.max_horizon, set_grace: deploy.set_grace },
-    };
-    let (address, _) = client.instantiate(code_id, "aes-coordinator", Some(&admin), &msg).await?;
-    let config: coordinator::ConfigResponse = client.ask(&address, &coordinator::QueryMsg::Config {}).await?;
-    Ok(Manifest {
-        version: Manifest::VERSION,
-        domain: Domain { home_chain: step.chain.clone(), coordinator: config.coordinator },
-        coordinator: address,
-        coordinator_code_hash: sha256(&code),
-        conservation: deploy.conservation,
-        chains: BTreeMap::new(),
-    })
-}
-
-/// What is there is what the deployment file says, or an error that says what differs: a coordinator is never replaced.
-pub async fn check_coordinator(client: &CosmosClient, manifest: &Manifest, deploy: &DeployConfig) -> Result<()> {
-    let there: coordinator::ConfigResponse =
-        client.ask(&manifest.coordinator, &coordinator::QueryMsg::Config {}).await?;
-    let code = client.code_hash(&manifest.coordinator).await?;
-    ensure!(
-        code == manifest.coordinator_code_hash,
-        "coordinator {}: runs code {code}, the manifest says {}",
-        manifest.coordinator,
-        manifest.coordinator_code_hash
-    );
-    ensure!(
-        there.conservation == deploy.conservation,
-        "coordinator {}: conservation is fixed when it is made; use another manifest for another deployment",
-        manifest.coordinator
-    );
+pub(super) async fn survey(
+    client: &CosmosClient,
+    site: &Site<'_>,
+    coordinator: &Coordinator<'_>,
+    plan: &mut Plan,
+) -> Result<()> {
+    let wanted = site.amounts()?;
+    let asset = asset(site)?;
+    let mut escrow_step = None;
+    let mut never_filled = true;
+    let mut vault_cost = Cost::Later;
+    match site.entry() {
+        Some(entry) => {
+            survey_escrow(client, site, entry, plan).await?;
+            let there: BalancesResponse = client.ask(&entry.escrow_address, &QueryMsg::Balances {}).await?;
+            // what moved through the vault since its first filling is not missing from it
+            never_filled = there.vault.is_zero() && there.held.is_zero();
+            if wanted.vault > 0 && never_filled {
+                let (contract, message, funds) = fund_vault(client, entry, wanted.vault)?;
+                vault_cost = Cost::about(client.cost(&contract, &message, &funds), client.fee_denom()?).await;
+            }
+        }
+        None => {
+            let code = wasm(site.deploy, "aes_escrow.wasm")?;
+            let (hash, admin) = (sha256(&code), admin(client, site)?);
+            let what = format!("new escrow for {asset}, code {hash}, admin {admin}, {}", show_limits(&wanted.limits));
+            let cost = Cost::at_least(client.cost_of_code(&code), client.fee_denom()?).await;
+            escrow_step = Some(plan.add(site.id, Act::Escrow, what, &[coordinator.step], cost));
+        }
+    }
+    coordinator.survey_chain(site, escrow_step, plan).await?;
+    if wanted.vault > 0 && never_filled {
+        let amount = wanted.vault;
+        let what = format!("{amount} {asset} into the vault");
+        plan.add(site.id, Act::Vault { amount }, what, &[escrow_step], vault_cost);
+    }
     Ok(())
 }
 
-fn admin(client: &CosmosClient, chain: Option<&DeployChain>) -> Result<String> {
-    match chain.and_then(|chain| chain.admin.clone()) {
-        Some(admin) => Ok(admin),
-        None => Ok(client.address()?.to_owned()),
+async fn survey_escrow(client: &CosmosClient, site: &Site<'_>, entry: &ManifestChain, plan: &mut Plan) -> Result<()> {
+    let address = &entry.escrow_address;
+    let is_it = || format!("{}: escrow {address}; is this the chain the manifest was written for?", site.id);
+    let there: ConfigResponse = client.ask(address, &QueryMsg::Config {}).await.with_context(is_it)?;
+    let set: SetResponse = client.ask(address, &QueryMsg::AttestorSet { id: None }).await?;
+    site.compare_code(entry, Some(client.code_hash(address).await?), plan);
+    let fixed = Fixed {
+        domain: there.domain,
+        asset: match there.asset {
+            Asset::Native { denom } => denom,
+            Asset::Cw20 { address } => address,
+        },
+        max_horizon: there.settings.max_horizon,
+        escape_delay: there.settings.escape_delay,
+        limits_delay: there.settings.limits_delay,
+        set_grace: there.settings.set_grace,
+    };
+    site.compare_fixed(Some(asset(site)?), &fixed, plan)?;
+    site.compare_set("the escrow", &set.set, plan);
+
+    let (wanted, own, authority) = (limits(&site.amounts()?.limits), client.address()?, there.authority);
+    let to = show_limits(&site.amounts()?.limits);
+    match there.pending_limits {
+        Some(pending) if pending.limits == wanted => {
+            plan.waiting.push(format!("{}: limits {to} from {} on", site.id, pending.effective_at));
+        }
+        None if there.limits == wanted => {}
+        _ if authority.admin != own => {
+            plan.problem(site.only_admin("its limits are others than the deployment file's", &authority.admin));
+        }
+        _ => {
+            let message = ExecuteMsg::ScheduleLimits { limits: wanted };
+            let cost = Cost::about(client.cost(address, &message, &[]), client.fee_denom()?).await;
+            let (from, delay) = (show_limits(&shown(&there.limits)), there.settings.limits_delay);
+            let what = format!("escrow {address}: limits {from} -> {to}, in {delay} s");
+            plan.add(site.id, Act::ScheduleLimits, what, &[], cost);
+        }
     }
+
+    let next = admin(client, site)?;
+    if authority.admin == next {
+        return Ok(());
+    }
+    if authority.pending_admin.as_ref() == Some(&next) {
+        plan.waiting.push(format!("{}: escrow: {next} takes over with `aes admin accept`", site.id));
+    } else if authority.admin != own {
+        plan.problem(site.only_admin(&format!("the admin of the escrow is to be {next}"), &authority.admin));
+    } else {
+        let message = ExecuteMsg::ProposeAdmin { admin: next.clone() };
+        let cost = Cost::about(client.cost(address, &message, &[]), client.fee_denom()?).await;
+        let what = format!("escrow: admin {own} -> {next}, who takes over with `aes admin accept`");
+        plan.add(site.id, Act::ProposeAdmin { of: super::plan::Contract::Escrow, next }, what, &[], cost);
+    }
+    Ok(())
 }
 
-pub async fn escrow(
-    client: &CosmosClient,
-    step: &mut Step<'_, '_>,
-    chain: &DeployChain,
-    domain: &Domain,
-    there: Option<&ManifestChain>,
-) -> Result<ManifestChain> {
-    let amounts = amounts(step.chain, chain)?;
-    let limits = escrow::Limits {
-        max_leg: amounts.max_leg.into(),
-        reserve_per_hour: amounts.reserve_per_hour.into(),
-        mint_cap: amounts.mint_cap.into(),
-    };
-    let Some(asset) = &chain.asset else {
-        bail!("deploy.chains.\"{}\".asset is missing: give a bank denom or the address of a cw20", step.chain)
-    };
-    if let Some(there) = there {
-        check_escrow(client, step, there, domain, limits).await?;
-        return Ok(there.clone());
-    }
-    let code = wasm(step.deploy, "aes_escrow.wasm")?;
-    let admin = admin(client, Some(chain))?;
-    step.change(format!("new escrow for {asset}, code {}, admin {admin}", sha256(&code)))?;
+/// The escrow itself; answers with the manifest that knows of it.
+pub(super) async fn escrow(client: &CosmosClient, site: &Site<'_>) -> Result<Manifest> {
+    let mut manifest = site.manifest.context("there is no coordinator yet")?.clone();
+    let (code, asset) = (wasm(site.deploy, "aes_escrow.wasm")?, asset(site)?);
     let code_id = client.store_code(&code).await?;
-    let asset_kind = match account_of(asset, client.prefix()) {
-        Ok(_) => escrow::Asset::Cw20 { address: asset.clone() },
-        Err(_) => escrow::Asset::Native { denom: asset.clone() },
-    };
-    let msg = escrow::InstantiateMsg {
-        admin,
-        chain: step.chain.clone(),
-        domain: domain.clone(),
-        asset: asset_kind,
-        attestor_set: step.deploy.attestor_set.clone(),
-        limits,
-        settings: escrow::Settings {
-            max_horizon: step.deploy.max_horizon,
-            escape_delay: step.deploy.escape_delay,
-            limits_delay: step.deploy.limits_delay,
-            set_grace: step.deploy.set_grace,
+    let msg = msg::InstantiateMsg {
+        admin: admin(client, site)?,
+        chain: site.id.clone(),
+        domain: site.domain()?.clone(),
+        asset: match is_cw20(client, asset) {
+            true => Asset::Cw20 { address: asset.into() },
+            false => Asset::Native { denom: asset.into() },
+        },
+        attestor_set: site.deploy.attestor_set.clone(),
+        limits: limits(&site.amounts()?.limits),
+        settings: msg::Settings {
+            max_horizon: site.deploy.max_horizon,
+            escape_delay: site.deploy.escape_delay,
+            limits_delay: site.deploy.limits_delay,
+            set_grace: site.deploy.set_grace,
         },
     };
     // no chain-level admin: holds never move under new code
     let (address, height) = client.instantiate(code_id, "aes-escrow", None, &msg).await?;
     let escrow: Bytes = account_of(&address, client.prefix())?;
-    Ok(ManifestChain { escrow, escrow_address: address, asset: asset.clone(), code_hash: sha256(&code), height })
+    let entry =
+        ManifestChain { escrow, escrow_address: address, asset: asset.into(), code_hash: sha256(&code), height };
+    manifest.chains.insert(site.id.clone(), entry);
+    if !manifest.anchors.contains_key(site.id) {
+        manifest.anchors.insert(site.id.clone(), anchor(client).await?);
+    }
+    Ok(manifest)
 }
 
-async fn check_escrow(
-    client: &CosmosClient,
-    step: &mut Step<'_, '_>,
-    there: &ManifestChain,
-    domain: &Domain,
-    limits: escrow::Limits,
-) -> Result<()> {
-    let address = &there.escrow_address;
-    let config: escrow::ConfigResponse = client.ask(address, &escrow::QueryMsg::Config {}).await?;
-    ensure!(config.domain == *domain, "escrow {address}: belongs to another deployment, {:?}", config.domain);
-    let pending = config.pending_limits.as_ref().map(|pending| pending.limits);
-    if config.limits != limits && pending != Some(limits) {
-        step.change(format!(
-            "escrow {address}: limits {:?} -> {limits:?}, in {} s",
-            config.limits, config.settings.limits_delay
-        ))?;
-        let tx = client.execute(address, &escrow::ExecuteMsg::ScheduleLimits { limits }, &[]).await?;
-        client.wait_for(&tx, WAIT).await?;
-    }
-    Ok(())
+/// The newest block, from which attestors can follow the chain's headers.
+pub(super) async fn anchor(client: &CosmosClient) -> Result<Anchor> {
+    let head = client.head().await?;
+    Ok(Anchor { height: head.height, hash: head.hash })
 }
 
-/// The coordinator knows the chain's escrow.
-pub async fn register(client: &CosmosClient, step: &mut Step<'_, '_>, manifest: &Manifest) -> Result<()> {
-    let mut start_after = None;
-    loop {
-        let page: coordinator::ChainsResponse =
-            client.ask(&manifest.coordinator, &coordinator::QueryMsg::Chains { start_after, limit: None }).await?;
-        if page.chains.iter().any(|known| known.chain == *step.chain) {
-            return Ok(());
+/// A call of an escrow that is there.
+pub(super) async fn make(client: &CosmosClient, site: &Site<'_>, act: &Act) -> Result<()> {
+    let entry = site.entry().context("no escrow")?;
+    let escrow = &entry.escrow_address;
+    let tx = match act {
+        Act::Vault { amount } => {
+            let (contract, message, funds) = fund_vault(client, entry, *amount)?;
+            client.execute(&contract, &message, &funds).await?
         }
-        let Some(last) = page.chains.last() else { break };
-        start_after = Some(last.chain.clone());
-    }
-    let escrow = manifest.chain(step.chain)?.escrow.clone();
-    step.change(format!("coordinator: register escrow {escrow}"))?;
-    let message = coordinator::ExecuteMsg::RegisterChain { chain: step.chain.clone(), escrow };
-    let tx = client.execute(&manifest.coordinator, &message, &[]).await?;
-    client.wait_for(&tx, WAIT).await?;
-    Ok(())
-}
-
-/// Puts what the deployment file says into a vault that has never had anything.
-pub async fn vault(
-    client: &CosmosClient,
-    step: &mut Step<'_, '_>,
-    chain: &DeployChain,
-    entry: &ManifestChain,
-) -> Result<()> {
-    let wanted = amounts(step.chain, chain)?.vault;
-    let there: escrow::BalancesResponse = client.ask(&entry.escrow_address, &escrow::QueryMsg::Balances {}).await?;
-    // what moved through the vault since its first filling is not missing from it
-    if wanted == 0 || !there.vault.is_zero() || !there.held.is_zero() {
-        return Ok(());
-    }
-    step.change(format!("escrow {}: {wanted} {} into the vault", entry.escrow_address, entry.asset))?;
-    let tx = match account_of(&entry.asset, client.prefix()) {
-        Ok(_) => {
-            let msg = cosmwasm_std::Binary::from(serde_json::to_vec(&escrow::ReceiveMsg::FundVault {})?);
-            let send = serde_json::json!({ "send": { "contract": entry.escrow_address, "amount": wanted.to_string(), "msg": msg } });
-            client.execute(&entry.asset, &send, &[]).await?
+        Act::ScheduleLimits => {
+            let limits = limits(&site.amounts()?.limits);
+            client.execute(escrow, &ExecuteMsg::ScheduleLimits { limits }, &[]).await?
         }
-        Err(_) => {
-            let coin = Coin { amount: wanted, denom: entry.asset.clone() };
-            client.execute(&entry.escrow_address, &escrow::ExecuteMsg::FundVault {}, &[coin]).await?
+        Act::ProposeAdmin { next, .. } => {
+            client.execute(escrow, &ExecuteMsg::ProposeAdmin { admin: next.clone() }, &[]).await?
         }
+        other => bail!("{}: {other:?} is not for a CosmWasm chain", site.id),
     };
     client.wait_for(&tx, WAIT).await?;
     Ok(())
+}
+
+/// Contract, message and funds: a cw20's own `send`, or the coins themselves.
+fn fund_vault(
+    client: &CosmosClient,
+    entry: &ManifestChain,
+    amount: u128,
+) -> Result<(String, serde_json::Value, Vec<Coin>)> {
+    let ManifestChain { asset, escrow_address, .. } = entry;
+    if is_cw20(client, asset) {
+        let msg = cosmwasm_std::Binary::from(serde_json::to_vec(&ReceiveMsg::FundVault {})?);
+        let send = serde_json::json!({
+            "send": { "contract": escrow_address, "amount": amount.to_string(), "msg": msg },
+        });
+        return Ok((asset.clone(), send, vec![]));
+    }
+    let message = serde_json::to_value(ExecuteMsg::FundVault {})?;
+    Ok((escrow_address.clone(), message, vec![Coin { amount, denom: asset.clone() }]))
+}
+
+/// A bank denom could not pass for an address of this chain: bech32 has a checksum.
+fn is_cw20(client: &CosmosClient, asset: &str) -> bool {
+    account_of(asset, client.prefix()).is_ok()
+}
+
+fn asset<'a>(site: &'a Site<'_>) -> Result<&'a str> {
+    site.chain.asset.as_deref().with_context(|| {
+        format!("deploy.chains.\"{}\".asset is missing: give a bank denom or the address of a cw20", site.id)
+    })
+}
+
+fn admin(client: &CosmosClient, site: &Site<'_>) -> Result<String> {
+    Ok(match &site.chain.admin {
+        Some(admin) => admin.clone(),
+        None => client.address()?.to_owned(),
+    })
+}
+
+fn limits(limits: &Limits) -> msg::Limits {
+    msg::Limits {
+        max_leg: limits.max_leg.into(),
+        reserve_per_hour: limits.reserve_per_hour.into(),
+        mint_cap: limits.mint_cap.into(),
+    }
+}
+
+fn shown(limits: &msg::Limits) -> Limits {
+    Limits {
+        max_leg: limits.max_leg.u128(),
+        reserve_per_hour: limits.reserve_per_hour.u128(),
+        mint_cap: limits.mint_cap.u128(),
+    }
 }

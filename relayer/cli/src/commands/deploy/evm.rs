@@ -1,100 +1,280 @@
-//! Escrows on EVM chains, and the ALZ token where the chain has none yet.
+//! Escrows on EVM chains, and the ALZ token where the deployment brings its own.
 
-use aes_chains::evm::{Artifact, Deployed, EscrowSettings, EvmDeployer, Limits};
-use aes_config::{DeployChain, ManifestChain};
-use aes_protocol::Domain;
-use anyhow::{bail, ensure, Result};
+use aes_chains::evm::{AdminCall, Artifact, Deployed, EscrowSettings, EscrowState, EvmDeployer};
+use aes_chains::ChainError;
+use aes_config::{Manifest, ManifestChain};
+use anyhow::{bail, Context as _, Result};
 
-use super::{amounts, base_units, Step};
+use super::coordinator::Coordinator;
+use super::plan::{Act, Contract, Cost, Plan};
+use super::site::{show_limits, Fixed, Site};
 
-pub async fn escrow(
+const UNIT: &str = "wei";
+
+pub(super) async fn survey(
     deployer: &EvmDeployer,
-    step: &mut Step<'_, '_>,
-    chain: &DeployChain,
-    domain: &Domain,
-    there: Option<&ManifestChain>,
-) -> Result<ManifestChain> {
-    let wanted = amounts(step.chain, chain)?;
-    let limits =
-        Limits { max_leg: wanted.max_leg, reserve_per_hour: wanted.reserve_per_hour, mint_cap: wanted.mint_cap };
-    if let Some(there) = there {
-        check_escrow(deployer, step, there, domain, limits).await?;
-        return Ok(there.clone());
-    }
-    let admin = chain.admin.clone().unwrap_or_else(|| deployer.address());
-    let (token, ours) = match &chain.asset {
-        Some(token) => (token.clone(), false),
-        None => (new_token(deployer, step, chain).await?.address, true),
-    };
-    let artifact = Artifact::load(&step.deploy.artifacts.join("AesEscrow.json"))?;
-    step.change(format!("new escrow for ALZ {token}, admin {admin}"))?;
-    let settings = EscrowSettings {
-        domain: domain.clone(),
-        token: token.clone(),
-        attestor_set: step.deploy.attestor_set.clone(),
-        limits,
-        max_horizon: step.deploy.max_horizon,
-        escape_delay: step.deploy.escape_delay,
-        limits_delay: step.deploy.limits_delay,
-        set_grace: step.deploy.set_grace,
-        admin,
-    };
-    let Deployed { account, address, code_hash, height } = deployer.deploy_escrow(&artifact, &settings).await?;
-    if ours {
-        step.change(format!("ALZ {token}: escrow {address} may mint and burn (ERC-7802 bridge)"))?;
-        deployer.set_bridge(&token, &address).await?;
-    }
-    Ok(ManifestChain { escrow: account, escrow_address: address, asset: token, code_hash, height })
-}
-
-/// The deploying key is its admin: it sets the bridge next, and hands over afterwards where another admin is wanted.
-async fn new_token(deployer: &EvmDeployer, step: &mut Step<'_, '_>, chain: &DeployChain) -> Result<Deployed> {
-    let supply =
-        chain.initial_supply.as_deref().map_or(Ok(0), |text| base_units(step.chain, "initial_supply", text))?;
-    let artifact = Artifact::load(&step.deploy.artifacts.join("AlzToken.json"))?;
-    let own = deployer.address();
-    step.change(format!("new ALZ token, {supply} base units to {own}"))?;
-    Ok(deployer.deploy_token(&artifact, &own, &own, supply).await?)
-}
-
-async fn check_escrow(
-    deployer: &EvmDeployer,
-    step: &mut Step<'_, '_>,
-    there: &ManifestChain,
-    domain: &Domain,
-    limits: Limits,
+    site: &Site<'_>,
+    coordinator: &Coordinator<'_>,
+    plan: &mut Plan,
 ) -> Result<()> {
-    let address = &there.escrow_address;
-    match deployer.code_hash(address).await? {
-        Some(code) if code == there.code_hash => {}
-        Some(code) => bail!("escrow {address}: has code {code}, the manifest says {}", there.code_hash),
-        None => bail!("escrow {address}: there is no code; is this the chain the manifest was written for?"),
+    let wanted = site.amounts()?;
+    let admin = admin(deployer, site)?;
+    let (mut token_step, mut escrow_step) = (None, None);
+    let token = match (site.entry(), &site.chain.asset) {
+        (Some(entry), _) => Some(entry.asset.clone()),
+        (None, Some(asset)) => Some(deployer.checksummed(asset)?),
+        (None, None) => site.manifest.and_then(|manifest| manifest.tokens.get(site.id).cloned()),
+    };
+    if token.is_none() {
+        let (own, supply) = (deployer.address(), wanted.initial_supply);
+        let artifact = artifact(site, "AlzToken.json")?;
+        let cost = Cost::about(deployer.cost_of_token(&artifact, &own, &own, supply), UNIT).await;
+        let what = format!("new ALZ token, {supply} base units to {own}");
+        token_step = Some(plan.add(site.id, Act::Token { supply }, what, &[], cost));
     }
-    let state = deployer.escrow(address).await?;
-    ensure!(state.settings.domain == *domain, "escrow {address}: belongs to another deployment");
-    let pending = state.pending_limits.map(|(limits, _)| limits);
-    if state.settings.limits != limits && pending != Some(limits) {
-        let delay = state.settings.limits_delay;
-        step.change(format!("escrow {address}: limits {:?} -> {limits:?}, in {delay} s", state.settings.limits))?;
-        deployer.schedule_limits(address, limits).await?;
+    let state = match site.entry() {
+        Some(entry) => Some(survey_escrow(deployer, site, entry, plan).await?),
+        None => {
+            let artifact = artifact(site, "AesEscrow.json")?;
+            let cost = match (&token, site.manifest) {
+                (Some(token), Some(_)) => {
+                    let settings = settings(deployer, site, token)?;
+                    Cost::about(deployer.cost_of_escrow(&artifact, &settings), UNIT).await
+                }
+                _ => Cost::Later,
+            };
+            let which = match (&token, token_step) {
+                (Some(token), _) => format!("ALZ {token}"),
+                (None, Some(step)) => format!("the token of step {step}"),
+                (None, None) => bail!("{}: no token", site.id),
+            };
+            let what = format!("new escrow for {which}, admin {admin}, {}", show_limits(&wanted.limits));
+            escrow_step = Some(plan.add(site.id, Act::Escrow, what, &[coordinator.step, token_step], cost));
+            None
+        }
+    };
+    let bridge_step = survey_bridge(deployer, site, token.as_deref(), [token_step, escrow_step], plan).await?;
+    coordinator.survey_chain(site, escrow_step, plan).await?;
+    let never_filled = state.is_none_or(|state| state.vault == 0 && state.held == 0);
+    // what moved through the vault since its first filling is not missing from it
+    if wanted.vault > 0 && never_filled {
+        let amount = wanted.vault;
+        let what = format!("{amount} base units of ALZ into the vault");
+        plan.add(site.id, Act::Vault { amount }, what, &[token_step, escrow_step], Cost::Later);
+    }
+    // without an asset in the file the token is ours, and goes to the admin as the escrow does
+    if site.chain.asset.is_none() {
+        survey_admin(deployer, site, Contract::Token, token.as_deref(), &[token_step, bridge_step], plan).await?;
     }
     Ok(())
 }
 
-/// Puts what the deployment file says into a vault that has never had anything.
-pub async fn vault(
+async fn survey_escrow(
     deployer: &EvmDeployer,
-    step: &mut Step<'_, '_>,
-    chain: &DeployChain,
+    site: &Site<'_>,
     entry: &ManifestChain,
+    plan: &mut Plan,
+) -> Result<EscrowState> {
+    let address = &entry.escrow_address;
+    let (code, state) = tokio::try_join!(deployer.code_hash(address), deployer.escrow(address))
+        .with_context(|| format!("{}: escrow {address}; is this the chain the manifest was written for?", site.id))?;
+    site.compare_code(entry, code, plan);
+    let there = &state.settings;
+    let asset = site.chain.asset.as_deref().map(|asset| deployer.checksummed(asset)).transpose()?;
+    let fixed = Fixed {
+        domain: there.domain.clone(),
+        asset: there.token.clone(),
+        max_horizon: there.max_horizon,
+        escape_delay: there.escape_delay,
+        limits_delay: there.limits_delay,
+        set_grace: there.set_grace,
+    };
+    site.compare_fixed(asset.as_deref(), &fixed, plan)?;
+    site.compare_set("the escrow", &there.attestor_set, plan);
+    survey_limits(deployer, site, address, &state, plan).await?;
+    survey_admin(deployer, site, Contract::Escrow, Some(address), &[], plan).await?;
+    Ok(state)
+}
+
+async fn survey_limits(
+    deployer: &EvmDeployer,
+    site: &Site<'_>,
+    address: &str,
+    state: &EscrowState,
+    plan: &mut Plan,
 ) -> Result<()> {
-    let wanted = amounts(step.chain, chain)?.vault;
-    let state = deployer.escrow(&entry.escrow_address).await?;
-    // what moved through the vault since its first filling is not missing from it
-    if wanted == 0 || state.vault != 0 || state.held != 0 {
+    let (wanted, there) = (site.amounts()?.limits, &state.settings);
+    match state.pending_limits {
+        Some((pending, at)) if pending == wanted => {
+            let call = AdminCall::ApplyLimits;
+            match deployer.cost_of_call(address, &call).await {
+                Ok(amount) => {
+                    let cost = Cost::About { amount: amount.to_string(), unit: UNIT.into() };
+                    let what =
+                        format!("escrow {address}: the limits scheduled for {at} begin: {}", show_limits(&wanted));
+                    plan.add(site.id, Act::ApplyLimits, what, &[], cost);
+                }
+                // while the delay lasts
+                Err(ChainError::Refused { .. }) => {
+                    plan.waiting.push(format!("{}: limits {} from {at} on", site.id, show_limits(&wanted)))
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        _ if there.limits == wanted && state.pending_limits.is_none() => {}
+        _ if there.admin != deployer.address() => {
+            plan.problem(site.only_admin("its limits are others than the deployment file's", &there.admin));
+        }
+        _ => {
+            let cost = Cost::about(deployer.cost_of_call(address, &AdminCall::ScheduleLimits(wanted)), UNIT).await;
+            let (from, to, delay) = (show_limits(&there.limits), show_limits(&wanted), there.limits_delay);
+            let what = format!("escrow {address}: limits {from} -> {to}, which may begin in {delay} s");
+            plan.add(site.id, Act::ScheduleLimits, what, &[], cost);
+        }
+    }
+    Ok(())
+}
+
+/// The escrow is the one that mints and burns, where the token is ours.
+async fn survey_bridge(
+    deployer: &EvmDeployer,
+    site: &Site<'_>,
+    token: Option<&str>,
+    after: [Option<usize>; 2],
+    plan: &mut Plan,
+) -> Result<Option<usize>> {
+    if site.chain.asset.is_some() {
+        return Ok(None);
+    }
+    let mut cost = Cost::Later;
+    if let (Some(token), Some(entry)) = (token, site.entry()) {
+        let there = deployer.bridge(token).await?;
+        if there == entry.escrow_address {
+            return Ok(None);
+        }
+        let (admin, _) = deployer.admins(token).await?;
+        if admin != deployer.address() {
+            plan.problem(site.only_admin(&format!("the bridge of ALZ {token} is {there}, not the escrow"), &admin));
+            return Ok(None);
+        }
+        cost = Cost::about(deployer.cost_of_call(token, &bridge(entry)), UNIT).await;
+    }
+    let escrow = match (site.entry(), after[1]) {
+        (Some(entry), _) => format!("escrow {}", entry.escrow_address),
+        (None, Some(step)) => format!("the escrow of step {step}"),
+        (None, None) => bail!("{}: no escrow", site.id),
+    };
+    let what = format!("{escrow} may mint and burn ALZ (ERC-7802 bridge)");
+    Ok(Some(plan.add(site.id, Act::Bridge, what, &after, cost)))
+}
+
+/// `address` is none where the contract is not there yet; then the deploying key will be its admin.
+async fn survey_admin(
+    deployer: &EvmDeployer,
+    site: &Site<'_>,
+    of: Contract,
+    address: Option<&str>,
+    after: &[Option<usize>],
+    plan: &mut Plan,
+) -> Result<()> {
+    let (own, next) = (deployer.address(), admin(deployer, site)?);
+    let name = match of {
+        Contract::Escrow => "escrow",
+        Contract::Token => "ALZ token",
+    };
+    let mut cost = Cost::Later;
+    let (there, pending) = match address {
+        Some(address) => deployer.admins(address).await?,
+        None => (own.clone(), None),
+    };
+    if there == next {
         return Ok(());
     }
-    step.change(format!("escrow {}: {wanted} base units of ALZ into the vault", entry.escrow_address))?;
-    deployer.fund_vault(&entry.asset, &entry.escrow_address, wanted).await?;
+    if pending.as_deref() == Some(&next) {
+        plan.waiting.push(format!("{}: {name}: {next} takes over with `aes admin accept`", site.id));
+        return Ok(());
+    }
+    if there != own {
+        plan.problem(site.only_admin(&format!("the admin of the {name} is to be {next}"), &there));
+        return Ok(());
+    }
+    if let Some(address) = address {
+        cost = Cost::about(deployer.cost_of_call(address, &AdminCall::ProposeAdmin(next.clone())), UNIT).await;
+    }
+    let what = format!("{name}: admin {there} -> {next}, who takes over with `aes admin accept`");
+    plan.add(site.id, Act::ProposeAdmin { of, next }, what, after, cost);
     Ok(())
+}
+
+/// A token or an escrow; answers with the manifest that knows of it.
+pub(super) async fn create(deployer: &EvmDeployer, site: &Site<'_>, act: &Act) -> Result<Manifest> {
+    let mut manifest = site.manifest.context("there is no coordinator yet")?.clone();
+    if let Act::Token { supply } = act {
+        // the deploying key sets the bridge next, and hands over afterwards
+        let own = deployer.address();
+        let made = deployer.deploy_token(&artifact(site, "AlzToken.json")?, &own, &own, *supply).await?;
+        manifest.tokens.insert(site.id.clone(), made.address);
+        return Ok(manifest);
+    }
+    let token = match &site.chain.asset {
+        Some(asset) => deployer.checksummed(asset)?,
+        None => manifest.tokens.remove(site.id).context("no token")?,
+    };
+    let settings = settings(deployer, site, &token)?;
+    let made = deployer.deploy_escrow(&artifact(site, "AesEscrow.json")?, &settings).await?;
+    let Deployed { account, address, code_hash, height } = made;
+    let entry = ManifestChain { escrow: account, escrow_address: address, asset: token, code_hash, height };
+    manifest.chains.insert(site.id.clone(), entry);
+    Ok(manifest)
+}
+
+/// A call of a contract that is there.
+pub(super) async fn make(deployer: &EvmDeployer, site: &Site<'_>, act: &Act) -> Result<()> {
+    let entry = site.entry().context("no escrow")?;
+    let escrow = &entry.escrow_address;
+    let limits = site.amounts()?.limits;
+    match act {
+        Act::Bridge => deployer.admin_call(&entry.asset, &bridge(entry)).await?,
+        Act::Vault { amount } => deployer.fund_vault(&entry.asset, escrow, *amount).await?,
+        Act::ScheduleLimits => deployer.admin_call(escrow, &AdminCall::ScheduleLimits(limits)).await?,
+        Act::ApplyLimits => deployer.admin_call(escrow, &AdminCall::ApplyLimits).await?,
+        Act::ProposeAdmin { of, next } => {
+            let contract = match of {
+                Contract::Escrow => escrow,
+                Contract::Token => &entry.asset,
+            };
+            deployer.admin_call(contract, &AdminCall::ProposeAdmin(next.clone())).await?
+        }
+        other => bail!("{}: {other:?} is not for an EVM chain", site.id),
+    };
+    Ok(())
+}
+
+fn bridge(entry: &ManifestChain) -> AdminCall {
+    AdminCall::SetBridge(entry.escrow_address.clone())
+}
+
+fn admin(deployer: &EvmDeployer, site: &Site<'_>) -> Result<String> {
+    Ok(match &site.chain.admin {
+        Some(admin) => deployer.checksummed(admin)?,
+        None => deployer.address(),
+    })
+}
+
+fn artifact(site: &Site<'_>, name: &str) -> Result<Artifact> {
+    Ok(Artifact::load(&site.deploy.artifacts.join(name))?)
+}
+
+fn settings(deployer: &EvmDeployer, site: &Site<'_>, token: &str) -> Result<EscrowSettings> {
+    Ok(EscrowSettings {
+        domain: site.domain()?.clone(),
+        token: token.into(),
+        attestor_set: site.deploy.attestor_set.clone(),
+        limits: site.amounts()?.limits,
+        max_horizon: site.deploy.max_horizon,
+        escape_delay: site.deploy.escape_delay,
+        limits_delay: site.deploy.limits_delay,
+        set_grace: site.deploy.set_grace,
+        admin: admin(deployer, site)?,
+    })
 }

@@ -1,21 +1,32 @@
-//! `aes deploy`: contracts on every chain, and the manifest that everything else reads. Re-runnable: what is there and
-//! right is left alone, a change is shown before it is made, and the manifest is saved after each contract, so that a run
-//! that broke off is gone on with. Only a token whose escrow was not reached is deployed anew.
+//! `aes deploy`: contracts on every chain, and the manifest that everything else reads. What is there is compared with
+//! the deployment file first; each change is shown before it is made, and the manifest is saved after each, so that a
+//! run that broke off is gone on with where it stopped.
 
+mod bitcoin;
+mod coordinator;
 mod cosmos;
 mod evm;
+mod plan;
+mod site;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
+use std::sync::Arc;
 
+use aes_chains::bitcoin::BitcoinDeployer;
 use aes_chains::cosmos::{Coin, CosmosClient};
 use aes_chains::evm::EvmDeployer;
-use aes_config::{Config, DeployChain, DeployConfig, Manifest};
+use aes_config::{Config, DeployConfig, Manifest};
 use aes_protocol::{ChainId, ChainKind};
 use anyhow::{bail, Context as _, Result};
 use serde::Serialize;
 
+pub use self::coordinator::registered;
+use self::plan::Act;
+pub use self::plan::{Change, Plan};
+use self::site::Site;
 use crate::commands::keys::Accounts;
 use crate::output::Output;
 
@@ -24,31 +35,17 @@ pub struct Deploy {
     /// make each change without asking
     #[arg(long)]
     yes: bool,
-    /// only show the next change, and stop there: what follows depends on it
+    /// only show every change, in order and with its cost where it is known before
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
 }
-
-/// One change to a chain, shown before it is made.
-#[derive(Debug, Serialize)]
-pub struct Change {
-    pub chain: ChainId,
-    pub what: String,
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<24} {}", self.chain.as_str(), self.what)
-    }
-}
-
-/// Asked before each change; `false` leaves it unmade and ends the run.
-pub type Approve<'a> = dyn FnMut(&Change) -> Result<bool> + Send + 'a;
 
 #[derive(Debug, Serialize)]
 struct Done {
     manifest: Manifest,
     changes: usize,
+    /// what was begun before and ends later, by itself or by somebody else
+    waiting: Vec<String>,
 }
 
 impl fmt::Display for Done {
@@ -57,22 +54,45 @@ impl fmt::Display for Done {
         for (id, chain) in &self.manifest.chains {
             writeln!(f, "{:<24} {}", id.as_str(), chain.escrow_address)?;
         }
+        for waiting in &self.waiting {
+            writeln!(f, "waiting: {waiting}")?;
+        }
         write!(f, "{} changes made", self.changes)
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Planned {
+    changes: usize,
+    waiting: Vec<String>,
+}
+
+impl fmt::Display for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for waiting in &self.waiting {
+            writeln!(f, "waiting: {waiting}")?;
+        }
+        write!(f, "{} changes to make; nothing was sent", self.changes)
     }
 }
 
 impl Deploy {
     pub async fn run(&self, path: &Path, output: Output) -> Result<()> {
         let config = Config::load(path)?;
+        if self.dry_run {
+            let Plan { changes, waiting, .. } = plan(&config).await?;
+            changes.iter().try_for_each(|change| output.say(change))?;
+            return output.say(&Planned { changes: changes.len(), waiting });
+        }
         let mut changes = 0;
         let mut approve = |change: &Change| {
             output.say(change)?;
-            let go = !self.dry_run && (self.yes || ask()?);
+            let go = self.yes || ask()?;
             changes += usize::from(go);
             Ok(go)
         };
-        let manifest = deploy(&config, &mut approve).await?;
-        output.say(&Done { manifest, changes })
+        let (manifest, waiting) = Deployment::open(&config).await?.run(&mut approve).await?;
+        output.say(&Done { manifest, changes, waiting })
     }
 }
 
@@ -88,83 +108,112 @@ fn ask() -> Result<bool> {
     Ok(answer.trim().eq_ignore_ascii_case("y"))
 }
 
-/// What one step of a deployment may use.
-struct Step<'a, 'b> {
-    chain: &'a ChainId,
-    deploy: &'a DeployConfig,
-    approve: &'a mut Approve<'b>,
-}
+/// Asked before each change; `false` leaves it unmade and ends the run.
+pub type Approve<'a> = dyn FnMut(&Change) -> Result<bool> + Send + 'a;
 
-impl Step<'_, '_> {
-    fn change(&mut self, what: impl Into<String>) -> Result<()> {
-        let change = Change { chain: self.chain.clone(), what: what.into() };
-        if (self.approve)(&change)? {
-            return Ok(());
-        }
-        bail!("stopped before: {change}; run `aes deploy` again to go on")
-    }
-}
-
-/// The coordinator, then an escrow on each chain, then the coordinator is told of each.
 pub async fn deploy(config: &Config, approve: &mut Approve<'_>) -> Result<Manifest> {
-    let deploy = config.deploy()?;
-    deploy.attestor_set.validate()?;
-    let client = CosmosClient::new(&deploy.home, config.chain(&deploy.home)?)?;
-    let mut manifest = match config.manifest.exists() {
-        true => Manifest::load(&config.manifest)?,
-        false => {
-            let mut step = Step { chain: &deploy.home, deploy, approve };
-            let manifest = cosmos::coordinator(&client, &mut step).await?;
-            manifest.save(&config.manifest)?;
-            manifest
+    Ok(Deployment::open(config).await?.run(approve).await?.0)
+}
+
+/// What `deploy` would change now.
+pub async fn plan(config: &Config) -> Result<Plan> {
+    Deployment::open(config).await?.plan().await
+}
+
+enum Link {
+    Cosmos(Arc<CosmosClient>),
+    Evm(Box<EvmDeployer>),
+    Bitcoin(Box<BitcoinDeployer>),
+}
+
+struct Deployment<'a> {
+    config: &'a Config,
+    deploy: &'a DeployConfig,
+    home: Arc<CosmosClient>,
+    /// one connection a chain, and so one sequence; the home chain's is `home`
+    links: BTreeMap<ChainId, Link>,
+    /// none before there is a coordinator
+    manifest: Option<Manifest>,
+}
+
+impl<'a> Deployment<'a> {
+    async fn open(config: &'a Config) -> Result<Self> {
+        let deploy = config.deploy()?;
+        deploy.attestor_set.validate()?;
+        let home = CosmosClient::new(&deploy.home, config.chain(&deploy.home)?)?;
+        let mut links = BTreeMap::new();
+        for id in deploy.chains.keys() {
+            let link = match id.kind() {
+                ChainKind::Evm => Link::Evm(Box::new(EvmDeployer::connect(id.clone(), config.chain(id)?).await?)),
+                ChainKind::Cosmos if *id == deploy.home => Link::Cosmos(home.clone()),
+                ChainKind::Cosmos => Link::Cosmos(CosmosClient::new(id, config.chain(id)?)?),
+                ChainKind::Bitcoin => Link::Bitcoin(Box::new(BitcoinDeployer::new(id.clone(), config.chain(id)?)?)),
+            };
+            links.insert(id.clone(), link);
         }
-    };
-    cosmos::check_coordinator(&client, &manifest, deploy).await?;
-    for (id, chain) in &deploy.chains {
-        let mut step = Step { chain: id, deploy, approve };
-        let (domain, there) = (manifest.domain.clone(), manifest.chains.get(id).cloned());
-        match id.kind() {
-            ChainKind::Evm => {
-                let deployer = EvmDeployer::connect(id.clone(), config.chain(id)?).await?;
-                let entry = evm::escrow(&deployer, &mut step, chain, &domain, there.as_ref()).await?;
-                manifest.chains.insert(id.clone(), entry);
-                manifest.save(&config.manifest)?;
-                cosmos::register(&client, &mut step, &manifest).await?;
-                evm::vault(&deployer, &mut step, chain, manifest.chain(id)?).await?;
-            }
-            ChainKind::Cosmos => {
-                // the home chain's client again, for one sequence
-                let own = if *id == deploy.home { client.clone() } else { CosmosClient::new(id, config.chain(id)?)? };
-                let entry = cosmos::escrow(&own, &mut step, chain, &domain, there.as_ref()).await?;
-                manifest.chains.insert(id.clone(), entry);
-                manifest.save(&config.manifest)?;
-                cosmos::register(&client, &mut step, &manifest).await?;
-                cosmos::vault(&own, &mut step, chain, manifest.chain(id)?).await?;
-            }
-            ChainKind::Bitcoin => bail!("chain {id}: this release deploys to CosmWasm and EVM chains only"),
+        let manifest = config.manifest.exists().then(|| Manifest::load(&config.manifest)).transpose()?;
+        if let Some(manifest) = manifest.as_ref().filter(|manifest| manifest.domain.home_chain != deploy.home) {
+            let there = &manifest.domain.home_chain;
+            bail!("deploy.home is {}, the manifest's home chain is {there}; name another manifest", deploy.home);
         }
+        Ok(Self { config, deploy, home, links, manifest })
     }
-    Ok(manifest)
-}
 
-fn base_units(chain: &ChainId, key: &str, text: &str) -> Result<u128> {
-    text.parse().with_context(|| format!("deploy.chains.\"{chain}\".{key}: '{text}' is no amount in base units"))
-}
+    fn site<'s>(&'s self, id: &'s ChainId) -> Result<Site<'s>> {
+        let chain = self.deploy.chains.get(id).with_context(|| format!("deploy.chains has no {id}"))?;
+        Ok(Site { id, deploy: self.deploy, chain, manifest: self.manifest.as_ref() })
+    }
 
-struct Amounts {
-    max_leg: u128,
-    reserve_per_hour: u128,
-    mint_cap: u128,
-    vault: u128,
-}
+    async fn plan(&self) -> Result<Plan> {
+        let mut plan = Plan::default();
+        let coordinator = coordinator::survey(&self.home, self.deploy, self.manifest.as_ref(), &mut plan).await?;
+        for (id, link) in &self.links {
+            let site = self.site(id)?;
+            match link {
+                Link::Evm(deployer) => evm::survey(deployer, &site, &coordinator, &mut plan).await?,
+                Link::Cosmos(client) => cosmos::survey(client, &site, &coordinator, &mut plan).await?,
+                Link::Bitcoin(deployer) => bitcoin::survey(deployer, &site, &coordinator, &mut plan).await?,
+            }
+        }
+        coordinator.survey_handover(&mut plan).await?;
+        plan.checked()
+    }
 
-fn amounts(id: &ChainId, chain: &DeployChain) -> Result<Amounts> {
-    Ok(Amounts {
-        max_leg: base_units(id, "max_leg", &chain.max_leg)?,
-        reserve_per_hour: base_units(id, "reserve_per_hour", &chain.reserve_per_hour)?,
-        mint_cap: base_units(id, "mint_cap", &chain.mint_cap)?,
-        vault: chain.vault.as_deref().map_or(Ok(0), |text| base_units(id, "vault", text))?,
-    })
+    async fn run(mut self, approve: &mut Approve<'_>) -> Result<(Manifest, Vec<String>)> {
+        let plan = self.plan().await?;
+        for change in &plan.changes {
+            if !approve(change)? {
+                bail!("stopped before: {change}; run `aes deploy` again to go on");
+            }
+            self.make(change).await.with_context(|| format!("{change}; run `aes deploy` again to go on"))?;
+        }
+        Ok((self.manifest.context("no manifest")?, plan.waiting))
+    }
+
+    async fn make(&mut self, change: &Change) -> Result<()> {
+        let id = &change.chain;
+        let manifest = match (&change.act, self.links.get(id)) {
+            (Act::Coordinator, _) => coordinator::create(&self.home, self.deploy).await?,
+            (Act::OfCoordinator(call), _) => return coordinator::call(&self.home, self.manifest()?, call).await,
+            (Act::Token { .. } | Act::Escrow, Some(Link::Evm(deployer))) => {
+                evm::create(deployer, &self.site(id)?, &change.act).await?
+            }
+            (Act::Escrow, Some(Link::Cosmos(client))) => cosmos::escrow(client, &self.site(id)?).await?,
+            (Act::Escrow, Some(Link::Bitcoin(deployer))) => bitcoin::etch(deployer, &self.site(id)?).await?,
+            (Act::Register(chain), _) => return coordinator::register(&self.home, self.manifest()?, chain).await,
+            (act, Some(Link::Evm(deployer))) => return evm::make(deployer, &self.site(id)?, act).await,
+            (act, Some(Link::Cosmos(client))) => return cosmos::make(client, &self.site(id)?, act).await,
+            (act, Some(Link::Bitcoin(_))) => bail!("{id}: {act:?} is not for a Bitcoin chain"),
+            (_, None) => bail!("deploy.chains has no {id}"),
+        };
+        manifest.save(&self.config.manifest)?;
+        self.manifest = Some(manifest);
+        Ok(())
+    }
+
+    fn manifest(&self) -> Result<&Manifest> {
+        self.manifest.as_ref().context("there is no coordinator yet")
+    }
 }
 
 /// On a devnet: ALZ from the deploying key to an account on every chain.
@@ -175,7 +224,9 @@ pub async fn fund(config: &Config, manifest: &Manifest, to: &Accounts, amount: u
                 let deployer = EvmDeployer::connect(id.clone(), config.chain(id)?).await?;
                 deployer.transfer(&entry.asset, &to.evm.to_string(), amount).await?;
             }
-            _ => {
+            // there the whole supply is in the vault, and comes out of it by an unlock
+            ChainKind::Bitcoin => {}
+            ChainKind::Cosmos => {
                 let client = CosmosClient::new(id, config.chain(id)?)?;
                 let tx = client.send(&to.cosmos, &Coin { amount, denom: entry.asset.clone() }).await?;
                 client.wait_for(&tx, cosmos::WAIT).await?;

@@ -1,0 +1,319 @@
+//! What an attestor reads of a CometBFT chain once it believes no node: each value with an ICS-23 proof under a header
+//! that `follow.rs` believes.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
+use std::time::Duration;
+
+use aes_chains::cosmos::Prover;
+use aes_chains::{ChainError, Head};
+use aes_evidence::cosmos::{store_key, ModuleRoot};
+use aes_protocol::{Bytes, ChainId};
+use async_trait::async_trait;
+use futures::future::try_join_all;
+use serde::{Deserialize, Serialize};
+use tendermint::block::{Header, Height};
+use tendermint_rpc::Client;
+use tokio::sync::{watch, Mutex, Semaphore};
+
+use super::endpoints::{Endpoint, Endpoints};
+use super::headers::{is_parent, Believed, Headers};
+
+/// For a header that is not there yet; a request has twice that.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// So many blocks a leg's moments may be behind the oldest header at hand.
+const FURTHEST_BACK: u64 = 20_000;
+/// What a node gives of `blockchain` at once.
+const PAGE: u64 = 20;
+
+/// Why nothing of this chain is believed any more, until an operator has looked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum Stop {
+    #[error(
+        "two blocks of height {height}, both signed by the validators, one at {} and one at {}: the chain has forked, \
+         nothing of it is signed; look at both",
+        endpoints[0], endpoints[1]
+    )]
+    Fork { height: u64, endpoints: [String; 2] },
+    #[error(
+        "the newest believed header, {height}, is older than the trusting period; give a newer `anchor` of this chain \
+         in the config, from a source you trust"
+    )]
+    Expired { height: u64 },
+    #[error("{0}; give another `anchor` of this chain in the config")]
+    Broken(String),
+}
+
+/// A chain whose headers are followed.
+pub struct Followed {
+    pub(super) chain: ChainId,
+    pub(super) endpoints: Endpoints,
+    /// one round of questions to the others at a time
+    pub(super) witnesses: Arc<Semaphore>,
+    headers: RwLock<Headers>,
+    newest: watch::Sender<Option<Head>>,
+    stopped: OnceLock<Stop>,
+    /// who looks further back does it for all
+    looking_back: Mutex<()>,
+}
+
+/// As `GET /v1/health` says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FollowHealth {
+    /// height of the newest header that is believed
+    pub height: Option<u64>,
+    /// Unix seconds of it
+    pub time: Option<u64>,
+    /// endpoints that are still asked
+    pub endpoints: usize,
+    /// endpoints that were caught lying since the start, and at what
+    pub liars: BTreeMap<String, String>,
+    /// why nothing of this chain is signed any more
+    pub stopped: Option<String>,
+}
+
+impl Followed {
+    pub(super) fn new(chain: ChainId, endpoints: Endpoints) -> Self {
+        Self {
+            chain,
+            endpoints,
+            witnesses: Arc::new(Semaphore::new(1)),
+            headers: RwLock::default(),
+            newest: watch::Sender::new(None),
+            stopped: OnceLock::new(),
+            looking_back: Mutex::default(),
+        }
+    }
+
+    pub fn health(&self) -> FollowHealth {
+        let newest = *self.newest.borrow();
+        FollowHealth {
+            height: newest.map(|head| head.height),
+            time: newest.map(|head| head.time),
+            endpoints: self.endpoints.alive().len(),
+            liars: self.endpoints.liars.all(),
+            stopped: self.stopped().map(ToString::to_string),
+        }
+    }
+
+    pub(super) fn stopped(&self) -> Option<&Stop> {
+        self.stopped.get()
+    }
+
+    pub(super) fn stop(&self, stop: Stop) {
+        tracing::error!(chain = %self.chain, %stop, "nothing of this chain is signed any more");
+        self.stopped.get_or_init(|| stop);
+    }
+
+    pub(super) fn knows_nothing(&self) -> bool {
+        self.newest.borrow().is_none()
+    }
+
+    pub(super) fn publish(&self, signed: Believed, between: Vec<Believed>) {
+        let head = signed.head;
+        self.headers_mut().extend(signed, between);
+        self.newest.send_replace(Some(head));
+    }
+
+    fn headers_mut(&self) -> RwLockWriteGuard<'_, Headers> {
+        // headers go in whole, one by one
+        self.headers.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn believed(&self, height: u64) -> Option<Believed> {
+        self.headers.read().unwrap_or_else(PoisonError::into_inner).at(height).cloned()
+    }
+
+    fn unreachable(&self, cause: impl Into<String>) -> ChainError {
+        ChainError::Unreachable { chain: self.chain.clone(), cause: cause.into() }
+    }
+
+    fn bad_answer(&self, cause: impl Into<String>) -> ChainError {
+        ChainError::BadAnswer { chain: self.chain.clone(), cause: cause.into() }
+    }
+
+    /// The newest header once it has this height: the state after a block is proved by the header of the next.
+    async fn reach(&self, height: u64) -> Result<Head, ChainError> {
+        let mut newest = self.newest.subscribe();
+        let reached = newest.wait_for(|newest| newest.is_some_and(|head| head.height >= height));
+        let reached = tokio::time::timeout(PATIENCE, reached).await;
+        if let Some(stop) = self.stopped() {
+            return Err(self.bad_answer(stop.to_string()));
+        }
+        match reached {
+            Ok(Ok(head)) => head.ok_or_else(|| self.unreachable("no header yet")),
+            _ if self.endpoints.alive().is_empty() => Err(self.unreachable("every endpoint was caught lying")),
+            _ => Err(self.unreachable(format!("header {height} has not come within {} s", PATIENCE.as_secs()))),
+        }
+    }
+
+    async fn header(&self, height: u64) -> Result<Believed, ChainError> {
+        let newest = self.reach(height.max(1)).await?;
+        if let Some(believed) = self.believed(height) {
+            return Ok(believed);
+        }
+        if height == 0 || newest.height.saturating_sub(height) > FURTHEST_BACK {
+            let cause = format!("block {height} is more than {FURTHEST_BACK} blocks back, too far to be followed");
+            return Err(self.bad_answer(cause));
+        }
+        let _turn = self.looking_back.lock().await;
+        self.look_back(height).await?;
+        self.believed(height).ok_or_else(|| self.unreachable(format!("no endpoint gave header {height}")))
+    }
+
+    /// Down by the parents' hashes from the oldest header.
+    async fn look_back(&self, height: u64) -> Result<(), ChainError> {
+        for endpoint in self.endpoints.alive() {
+            loop {
+                let oldest = self.headers.read().unwrap_or_else(PoisonError::into_inner).oldest().cloned();
+                let Some(oldest) = oldest.filter(|oldest| oldest.head.height > height) else { return Ok(()) };
+                let Some(page) = self.page(&endpoint, oldest.head.height.saturating_sub(1), height).await else {
+                    break;
+                };
+                let mut headers = self.headers_mut();
+                // a header that has come meanwhile is no lie
+                let same = headers.oldest() == Some(&oldest);
+                if same && !page.into_iter().all(|header| headers.extend_down(header)) {
+                    drop(headers);
+                    self.endpoints.liars.caught(&endpoint.name, "a header that is not its child's parent");
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The headers below a signed one, down to `lowest`, newest first; as many as an endpoint gives.
+    pub(super) async fn parents(&self, signed: &Header, lowest: u64) -> Vec<Believed> {
+        let Ok(mut child) = Believed::of(signed) else { return vec![] };
+        let mut found = Vec::new();
+        for endpoint in self.endpoints.alive() {
+            while child.head.height > lowest {
+                let Some(page) = self.page(&endpoint, child.head.height.saturating_sub(1), lowest).await else { break };
+                for header in page {
+                    if !is_parent(&header, &child) {
+                        self.endpoints.liars.caught(&endpoint.name, "a header that is not its child's parent");
+                        return found;
+                    }
+                    found.push(header.clone());
+                    child = header;
+                }
+            }
+        }
+        found
+    }
+
+    /// Headers from `top` down, not below `lowest`, as the endpoint gives them; at least one.
+    async fn page(&self, endpoint: &Endpoint, top: u64, lowest: u64) -> Option<Vec<Believed>> {
+        let bottom = lowest.max(top.saturating_sub(PAGE.saturating_sub(1)));
+        let (bottom, top) = (Height::try_from(bottom).ok()?, Height::try_from(top).ok()?);
+        let answer = endpoint.rpc.blockchain(bottom, top).await;
+        let log = |error: &tendermint_rpc::Error| {
+            tracing::debug!(chain = %self.chain, endpoint = endpoint.name, %error, "no headers from there");
+        };
+        let mut metas = answer.inspect_err(log).ok()?.block_metas;
+        metas.sort_by_key(|meta| std::cmp::Reverse(meta.header.height));
+        let page: Vec<_> = metas.iter().filter_map(|meta| Believed::of(&meta.header).ok()).collect();
+        (!page.is_empty()).then_some(page)
+    }
+
+    /// The values after block `height`, proved under the header of the next one.
+    async fn proved(&self, contract: &Bytes, keys: &[Vec<u8>], height: u64) -> Result<Vec<Vec<u8>>, ChainError> {
+        let next = self.header(height.saturating_add(1)).await?;
+        let mut silent = Vec::new();
+        for endpoint in self.endpoints.alive() {
+            let ask = keys.iter().map(|key| self.proved_key(&endpoint, &next, contract, key, height));
+            match try_join_all(ask).await {
+                Ok(values) => {
+                    self.endpoints.answered(&endpoint);
+                    return Ok(values);
+                }
+                Err(NoValue::Silent(cause)) => silent.push(format!("{}: {cause}", endpoint.name)),
+                Err(NoValue::Lie(lie)) => self.endpoints.liars.caught(&endpoint.name, &lie),
+            }
+        }
+        if silent.is_empty() {
+            return Err(self.unreachable("every endpoint was caught lying; GET /v1/health says which and at what"));
+        }
+        Err(self.unreachable(silent.join("; ")))
+    }
+
+    async fn proved_key(
+        &self,
+        endpoint: &Endpoint,
+        next: &Believed,
+        contract: &Bytes,
+        key: &[u8],
+        height: u64,
+    ) -> Result<Vec<u8>, NoValue> {
+        let at = Height::try_from(height).map_err(|cause| NoValue::Silent(cause.to_string()))?;
+        let path = Some("/store/wasm/key".to_owned());
+        let asked = endpoint.rpc.abci_query(path, store_key(contract.as_slice(), key), Some(at), true);
+        let answer = asked.await.map_err(|error| NoValue::Silent(error.to_string()))?;
+        if answer.code.is_err() {
+            // behind (7, or -32603 in some versions), pruned, or no proofs below height 2 (18): not there, and no lie
+            return Err(NoValue::Silent(format!("code {}: {}", answer.code.value(), answer.log)));
+        }
+        if answer.height != at {
+            return Err(NoValue::Lie(format!("state {} for a question about state {height}", answer.height)));
+        }
+        let [iavl, multistore] = match answer.proof.map(|proof| proof.ops) {
+            Some(ops) if ops.len() == 2 => [0, 1].map(|op| Bytes::from(ops[op].data.clone())),
+            _ => return Err(NoValue::Lie("an answer without the proof that was asked for".into())),
+        };
+        let value = Some(answer.value.as_slice()).filter(|value| !value.is_empty());
+        ModuleRoot::verify(&next.app_hash, &multistore)
+            .and_then(|root| root.check(contract.as_slice(), key, value, &iavl))
+            .map_err(|cause| NoValue::Lie(format!("state {height}: {cause}")))?;
+        Ok(answer.value)
+    }
+
+    /// What an endpoint says there is now, proved or not: only a reason to wait for the next header.
+    async fn told(&self, contract: &Bytes, keys: &[Vec<u8>]) -> Option<(Vec<Vec<u8>>, u64)> {
+        let endpoint = self.endpoints.alive().into_iter().next()?;
+        let ask = |key: &Vec<u8>| {
+            let key = store_key(contract.as_slice(), key);
+            endpoint.rpc.abci_query(Some("/store/wasm/key".to_owned()), key, None, false)
+        };
+        let answers = try_join_all(keys.iter().map(ask)).await.ok()?;
+        let height = answers.iter().map(|answer| answer.height.value()).max()?;
+        Some((answers.into_iter().map(|answer| answer.value).collect(), height))
+    }
+}
+
+enum NoValue {
+    /// not there, or not any more
+    Silent(String),
+    Lie(String),
+}
+
+#[async_trait]
+impl Prover for Followed {
+    /// After the newest block that a header proves; where a node says that it has changed in the newest block of all,
+    /// after that one, whose proof comes with the next header.
+    async fn stored(&self, contract: &Bytes, keys: &[Vec<u8>]) -> Result<(Vec<Vec<u8>>, u64), ChainError> {
+        let at = self.reach(2).await?.height.saturating_sub(1);
+        let (proved, told) = tokio::join!(self.proved(contract, keys, at), self.told(contract, keys));
+        match (proved, told) {
+            (Ok(proved), Some((told, height))) if height > at && told != proved => {
+                match self.proved(contract, keys, height).await {
+                    Ok(newer) => Ok((newer, height)),
+                    Err(error) if self.endpoints.alive().is_empty() => Err(error),
+                    Err(error) => {
+                        tracing::warn!(chain = %self.chain, %error, "a change that a node tells of is not proved");
+                        Ok((proved, at))
+                    }
+                }
+            }
+            (proved, _) => Ok((proved?, at)),
+        }
+    }
+
+    async fn block(&self, height: u64) -> Result<Head, ChainError> {
+        Ok(self.header(height).await?.head)
+    }
+
+    async fn newest(&self) -> Result<Head, ChainError> {
+        self.reach(1).await
+    }
+}

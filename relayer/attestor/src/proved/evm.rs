@@ -1,0 +1,146 @@
+//! EVM legs: a leaf counts once a receipt (or the empty slot) proves it under a header that enough endpoints give as final.
+//! A single endpoint can then neither invent an event nor a block; it can only be silent, or be caught.
+
+use std::sync::Arc;
+
+use aes_chains::evm::{EvmChain, Node};
+use aes_chains::{Chain, ChainError, Depth, Hold};
+use aes_config::{ChainConfig, ManifestChain};
+use aes_evidence::build::{BuildError, EvmProofBuilder};
+use aes_evidence::evm::EvmAnchors;
+use aes_evidence::Subject;
+use aes_protocol::{ChainId, Evidence, Hash32, Leg};
+use futures::future::join_all;
+
+use super::chain::FollowHealth;
+use super::liars::{name_of, Liars};
+
+struct Endpoint {
+    name: String,
+    chain: Arc<dyn Chain>,
+    builder: EvmProofBuilder,
+}
+
+/// An EVM chain as several endpoints show it.
+pub struct Witnessed {
+    id: ChainId,
+    endpoints: Vec<Endpoint>,
+    /// so many have to say the same
+    enough: usize,
+    liars: Liars,
+}
+
+impl Witnessed {
+    /// `enough` endpoints where so many are configured; with one alone, that one's word on which blocks are final.
+    pub fn new(id: &ChainId, settings: &ChainConfig, entry: &ManifestChain, enough: usize) -> Result<Self, ChainError> {
+        let endpoint = |url: &String| {
+            let alone = ChainConfig { rpc: vec![url.clone()], ..settings.clone() };
+            let builder = EvmProofBuilder::new(Arc::new(Node::new(id.clone(), &alone)?));
+            Ok(Endpoint { name: name_of(url), chain: EvmChain::new(id.clone(), &alone, entry)?, builder })
+        };
+        let endpoints: Vec<Endpoint> = settings.rpc.iter().map(endpoint).collect::<Result<_, ChainError>>()?;
+        Ok(Self { id: id.clone(), endpoints, enough, liars: Liars::new(id) })
+    }
+
+    pub fn health(&self) -> FollowHealth {
+        FollowHealth {
+            height: None,
+            time: None,
+            endpoints: self.alive().count(),
+            liars: self.liars.all(),
+            stopped: None,
+        }
+    }
+
+    fn alive(&self) -> impl Iterator<Item = &Endpoint> {
+        self.endpoints.iter().filter(|endpoint| !self.liars.contains(&endpoint.name))
+    }
+
+    /// What enough of the endpoints say alike; nothing is proved at this depth, and nothing but a reserve rests on it.
+    pub async fn hold(&self, execution_id: &Hash32, leg: &Leg) -> Result<Option<Hold>, ChainError> {
+        let asked = self.alive().map(|endpoint| endpoint.chain.hold(execution_id, leg, Depth::Soft));
+        let answers = join_all(asked).await;
+        let said: Vec<&Option<Hold>> = answers.iter().flatten().collect();
+        let alike = |hold: &&&Option<Hold>| said.iter().filter(|other| *other == *hold).count() >= self.enough;
+        match said.iter().find(alike) {
+            Some(hold) => Ok(**hold),
+            None => Err(self.too_few("the same of the hold", &answers)),
+        }
+    }
+
+    /// The first endpoint's leaf that its own proof proves and whose block enough endpoints give as final.
+    pub async fn evidence(&self, subject: &Subject<'_>) -> Result<Option<Evidence>, ChainError> {
+        let (mut nothing, mut failed) = (0usize, None);
+        for endpoint in self.alive() {
+            let seen = endpoint.chain.evidence(subject.execution_id, subject.leg, subject.deadline).await;
+            let leaf = match seen {
+                Ok(Some(leaf)) => leaf,
+                Ok(None) => {
+                    nothing = nothing.saturating_add(1);
+                    continue;
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    continue;
+                }
+            };
+            match self.proved(endpoint, subject, &leaf).await {
+                Ok(()) => return Ok(Some(leaf)),
+                Err(error) => failed = Some(error),
+            }
+        }
+        match failed {
+            Some(error) if nothing < self.enough => Err(error),
+            None if nothing == 0 => Err(self.too_few("anything", &[] as &[Result<(), ChainError>])),
+            _ => Ok(None),
+        }
+    }
+
+    async fn proved(&self, endpoint: &Endpoint, subject: &Subject<'_>, leaf: &Evidence) -> Result<(), ChainError> {
+        let anchors = EvmAnchors { blocks: vec![leaf.block_hash], ..Default::default() };
+        match endpoint.builder.build(subject, leaf, None).await {
+            Ok(proof) if proof.verify(subject, &anchors).as_ref() == Ok(leaf) => {}
+            // silent, or without the calls that a proof takes: no lie
+            Err(BuildError::Chain(error)) if !matches!(error, ChainError::BadAnswer { .. }) => return Err(error),
+            Ok(_) => return Err(self.caught(endpoint, "its proof is of another leaf than it told of")),
+            Err(error) => return Err(self.caught(endpoint, &format!("of {:?}: {error}", leaf.status))),
+        }
+        let asked = self.alive().map(|other| async move { (other, other.builder.final_hash(leaf.height).await) });
+        let answers = join_all(asked).await;
+        let told = |hash: Hash32| {
+            answers.iter().filter(|(_, said)| said.as_ref().is_ok_and(|said| *said == Some(hash))).count()
+        };
+        let mut refused = None;
+        for (other, said) in &answers {
+            let Ok(Some(hash)) = said else { continue };
+            // It stands alone against enough others: the chain is theirs.
+            let against = answers.iter().filter_map(|(_, said)| said.as_ref().ok().copied().flatten());
+            let others = against.filter(|other| other != hash).collect::<Vec<_>>();
+            let outvoted =
+                others.iter().any(|other| told(*other) >= self.enough.max(2)) && told(*hash) < self.enough.max(2);
+            if outvoted {
+                let error = self.caught(other, &format!("final block {} has hash {hash} for it alone", leaf.height));
+                refused = refused.or((other.name == endpoint.name).then_some(error));
+            }
+        }
+        match refused {
+            Some(error) => Err(error),
+            None if told(leaf.block_hash) >= self.enough => Ok(()),
+            None => {
+                let answers: Vec<_> = answers.into_iter().map(|(_, said)| said).collect();
+                Err(self.too_few(&format!("block {} ({}) as final", leaf.height, leaf.block_hash), &answers))
+            }
+        }
+    }
+
+    fn caught(&self, endpoint: &Endpoint, lie: &str) -> ChainError {
+        self.liars.caught(&endpoint.name, lie);
+        ChainError::BadAnswer { chain: self.id.clone(), cause: format!("{}: {lie}", endpoint.name) }
+    }
+
+    fn too_few<T, E: std::fmt::Display>(&self, what: &str, answers: &[Result<T, E>]) -> ChainError {
+        let silent: Vec<String> = answers.iter().filter_map(|said| Some(said.as_ref().err()?.to_string())).collect();
+        let cause = format!("fewer than {} endpoints say {what} {}", self.enough, silent.join("; "));
+        ChainError::Unreachable { chain: self.id.clone(), cause }
+    }
+}

@@ -1,0 +1,175 @@
+//! Which output is a leg's hold. An account-sourced one is named by what its depositor attached at the home chain; a
+//! reserve-sourced one is recognized by its script. Nothing is believed that the chain and the signatures do not show.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use aes_bitcoin::{Ending, Escrow, Hold, Outcome, Presigned, Sighting};
+use aes_coordinator::msg::{ExecutionResponse, State};
+use aes_protocol::{Hash32, Leg};
+use bitcoin::TxOut;
+
+use super::index::{Index, Seen};
+use super::BitcoinChain;
+use crate::chain::HoldStatus;
+use crate::error::ChainError;
+
+/// A record that can still change is asked for anew after this.
+const RECORD_FOR: Duration = Duration::from_millis(300);
+/// Records kept at a time.
+const RECORDS: usize = 4096;
+
+/// A leg's hold on the chain.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub hold: Hold,
+    pub seen: Seen,
+    /// of an account-sourced leg
+    pub presigned: Option<Presigned>,
+    pub deadline: u64,
+}
+
+#[derive(Default)]
+pub struct Records(Mutex<HashMap<Hash32, (Instant, Arc<ExecutionResponse>)>>);
+
+impl Records {
+    fn known(&self, execution_id: &Hash32) -> Option<Arc<ExecutionResponse>> {
+        let records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, record) = records.get(execution_id)?;
+        // the legs' attachments are fixed with the decision
+        let is_fixed = record.state != State::Open;
+        (is_fixed || at.elapsed() < RECORD_FOR).then(|| record.clone())
+    }
+
+    fn keep(&self, record: &Arc<ExecutionResponse>) {
+        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if records.len() >= RECORDS {
+            records.clear();
+        }
+        records.insert(record.execution_id, (Instant::now(), record.clone()));
+    }
+}
+
+impl BitcoinChain {
+    pub(super) async fn record(&self, execution_id: &Hash32) -> Result<Option<Arc<ExecutionResponse>>, ChainError> {
+        if let Some(record) = self.records.known(execution_id) {
+            return Ok(Some(record));
+        }
+        let Some(record) = self.home.execution(execution_id).await? else { return Ok(None) };
+        let record = Arc::new(record);
+        self.records.keep(&record);
+        Ok(Some(record))
+    }
+
+    /// As the chain was when `height` was its tip.
+    pub(super) async fn find(
+        &self,
+        execution_id: &Hash32,
+        leg: &Leg,
+        height: u64,
+    ) -> Result<Option<Found>, ChainError> {
+        self.check_own(leg)?;
+        let Some(record) = self.record(execution_id).await? else { return Ok(None) };
+        let entry = record.legs.get(usize::from(leg.index)).filter(|entry| entry.leg == *leg);
+        let Some(entry) = entry else { return Ok(None) };
+        let escrow = self.sets.escrow().await?;
+        let look = Look { chain: self, escrow: &escrow, record: &record, height };
+        if !leg.function.is_account_sourced() {
+            return self.following.follower.index(|index| look.reserve(index, leg))?;
+        }
+        let Some(attached) = &entry.presigned else { return Ok(None) };
+        let presigned = Presigned::decode(&attached.0).and_then(|presigned| {
+            let hold = presigned.verify(&escrow, execution_id, leg)?;
+            Ok((presigned, hold))
+        });
+        match presigned {
+            Ok((presigned, hold)) => self.following.follower.index(|index| look.deposit(index, presigned, hold)),
+            Err(error) => {
+                tracing::debug!(execution = %execution_id, leg = leg.index, "what is attached is of no use: {error}");
+                Ok(None)
+            }
+        }
+    }
+
+    pub(super) fn check_own(&self, leg: &Leg) -> Result<(), ChainError> {
+        if leg.chain == self.node.id && leg.escrow == self.terms.escrow {
+            return Ok(());
+        }
+        Err(self.node.refused(format!("leg {} is of {} and escrow {}, not of here", leg.index, leg.chain, leg.escrow)))
+    }
+
+    /// What the chain says of the hold; where it ended in a way that is neither settlement, its spender is read.
+    pub(super) async fn status(&self, found: &Found) -> Result<HoldStatus, ChainError> {
+        let Some((by, height)) = found.seen.spent else { return Ok(HoldStatus::Held) };
+        for (outcome, status) in [(Outcome::Finalize, HoldStatus::Finalized), (Outcome::Release, HoldStatus::Released)]
+        {
+            let settlement = found.hold.settlement(outcome).map_err(|error| self.node.refused(error.to_string()))?;
+            if settlement.txid() == by {
+                return Ok(status);
+            }
+        }
+        let hash = self.following.follower.hash_at(height).await?;
+        let block = self.node.block(hash).await?;
+        let spend = block.as_ref().and_then(|block| block.txdata.iter().find(|tx| tx.compute_txid() == by));
+        let spend = spend.ok_or_else(|| self.node.bad_answer(format!("block {hash} is without transaction {by}")))?;
+        match found.hold.ending(spend).map_err(|error| self.node.refused(error.to_string()))? {
+            Some(Ending::Escaped) => Ok(HoldStatus::Escaped),
+            Some(Ending::Settled(Outcome::Finalize)) => Ok(HoldStatus::Finalized),
+            Some(Ending::Settled(Outcome::Release)) => Ok(HoldStatus::Released),
+            Some(Ending::Foreign) | None => Err(self.node.bad_answer(format!(
+                "hold {} was spent by {by}, which is neither of its settlements: its attestors broke their word",
+                found.hold.outpoint
+            ))),
+        }
+    }
+}
+
+struct Look<'a> {
+    chain: &'a BitcoinChain,
+    escrow: &'a Escrow,
+    record: &'a ExecutionResponse,
+    height: u64,
+}
+
+impl Look<'_> {
+    fn deposit(&self, index: &Index, presigned: Presigned, hold: Hold) -> Option<Found> {
+        let seen = index.seen(&hold.outpoint, self.height)?;
+        let found = Found { hold, seen, presigned: Some(presigned), deadline: self.record.deadline };
+        self.counts(index, &found).then_some(found)
+    }
+
+    /// Under whichever set's keys it is; the oldest where there are several.
+    fn reserve(&self, index: &Index, leg: &Leg) -> Result<Option<Found>, ChainError> {
+        for keys in self.escrow.sets.iter() {
+            let script = self.escrow.reserve_hold(&self.record.execution_id, leg, keys.set_id());
+            let script = script.map_err(|error| self.chain.node.refused(error.to_string()))?;
+            for seen in index.seen_at(script.script_pubkey(), self.height) {
+                let hold = script.clone().at(seen.outpoint);
+                let found = Found { hold, seen, presigned: None, deadline: self.record.deadline };
+                if self.counts(index, &found) {
+                    return Ok(Some(found));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// A hold that is not as the leg says counts for nothing, except when it is to be given back: then all that matters is
+    /// that its settlement spends it.
+    fn counts(&self, index: &Index, found: &Found) -> bool {
+        let Seen { outpoint, holding, .. } = &found.seen;
+        let output = TxOut { value: holding.value, script_pubkey: holding.script_pubkey.clone() };
+        if matches!(self.record.state, State::Aborted | State::RolledBack) {
+            return output == found.hold.script.output();
+        }
+        let before = holding.height.saturating_sub(1);
+        let Some(median_time_past_before) = index.median_time_past(before) else { return false };
+        let sighting = Sighting { output: &output, holding: Some(holding), median_time_past_before };
+        let checked = found.hold.check(&sighting, self.record.deadline, self.chain.terms.escape_delay);
+        if let Err(reason) = &checked {
+            tracing::debug!(execution = %self.record.execution_id, %outpoint, "not counted as a hold: {reason}");
+        }
+        checked.is_ok()
+    }
+}

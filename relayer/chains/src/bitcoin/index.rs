@@ -1,0 +1,209 @@
+//! What is remembered of the chain: the rune ledger, and beside it what the ledger forgets and a hold's end needs. It can
+//! be rebuilt from the blocks at any time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aes_bitcoin::{Etched, Holding, Ledger, LedgerError, Tip, UNDO_DEPTH};
+use bitcoin::{Block, OutPoint, ScriptBuf, Txid};
+use serde::{Deserialize, Serialize};
+
+use super::coins::OwnCoins;
+
+/// Of the file; another one is read anew from the blocks.
+const FORMAT: u32 = 1;
+/// BIP-113: the median of this many blocks' times.
+pub const MEDIAN_OF: usize = 11;
+
+/// An output with ALZ that was spent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    pub holding: Holding,
+    pub by: Txid,
+    pub height: u64,
+}
+
+/// An output with ALZ as the chain showed it up to some height.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub outpoint: OutPoint,
+    pub holding: Holding,
+    /// spending transaction and its height
+    pub spent: Option<(Txid, u64)>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Index {
+    format: u32,
+    start: Tip,
+    ledger: Ledger,
+    ended: BTreeMap<OutPoint, Ended>,
+    coins: OwnCoins,
+    /// transactions that moved ALZ or own coins, with their heights
+    txs: BTreeMap<Txid, u64>,
+    /// heights of `times`: the first one's, then one after the other
+    times_from: u64,
+    times: Vec<u32>,
+    /// made from the others
+    #[serde(skip)]
+    by_script: BTreeMap<ScriptBuf, BTreeSet<OutPoint>>,
+}
+
+impl Index {
+    /// `start` is a block before the etching's; `times` are those of the blocks up to it, eleven where there are as many.
+    pub fn new(etched: Etched, start: Tip, times: Vec<u32>, own: Option<ScriptBuf>) -> Self {
+        let known = u64::try_from(times.len()).unwrap_or(u64::MAX);
+        Self {
+            format: FORMAT,
+            start,
+            ledger: Ledger::new(etched, start),
+            ended: BTreeMap::new(),
+            coins: OwnCoins::of(own),
+            txs: BTreeMap::new(),
+            times_from: start.height.saturating_add(1).saturating_sub(known),
+            times,
+            by_script: BTreeMap::new(),
+        }
+    }
+
+    /// From the file, where it is of this deployment and this account.
+    pub fn read(bytes: &[u8], etched: &Etched, start: u64, own: Option<&ScriptBuf>) -> Option<Self> {
+        let mut index: Self = serde_json::from_slice(bytes).ok()?;
+        let same = index.format == FORMAT
+            && index.ledger.etched() == etched
+            && index.start.height == start
+            && index.coins.script() == own;
+        if !same {
+            return None;
+        }
+        let live = index.ledger.holdings().map(|(outpoint, holding)| (*outpoint, &holding.script_pubkey));
+        let gone = index.ended.iter().map(|(outpoint, ended)| (*outpoint, &ended.holding.script_pubkey));
+        let mut by_script: BTreeMap<ScriptBuf, BTreeSet<OutPoint>> = BTreeMap::new();
+        for (outpoint, script) in live.chain(gone) {
+            by_script.entry(script.clone()).or_default().insert(outpoint);
+        }
+        index.by_script = by_script;
+        Some(index)
+    }
+
+    pub fn tip(&self) -> Tip {
+        self.ledger.tip()
+    }
+
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    pub fn coins(&self) -> &OwnCoins {
+        &self.coins
+    }
+
+    pub fn height_of(&self, txid: &Txid) -> Option<u64> {
+        self.txs.get(txid).copied()
+    }
+
+    /// The next block. On an error nothing has changed.
+    pub fn apply(&mut self, block: &Block) -> Result<(), LedgerError> {
+        let mut spends = Vec::new();
+        let mut moving = Vec::new();
+        for tx in &block.txdata {
+            let mut moves = false;
+            for input in &tx.input {
+                if let Some(holding) = self.ledger.holding(&input.previous_output) {
+                    spends.push((input.previous_output, holding.clone(), tx.compute_txid()));
+                    moves = true;
+                }
+            }
+            let etches = || tx.compute_txid() == self.ledger.etched().txid;
+            if moves || etches() {
+                moving.push(tx);
+            }
+        }
+        self.ledger.apply(block)?;
+        let height = self.ledger.tip().height;
+        for (outpoint, holding, by) in spends {
+            self.ended.insert(outpoint, Ended { holding, by, height });
+        }
+        for tx in moving {
+            let txid = tx.compute_txid();
+            self.txs.insert(txid, height);
+            for (vout, output) in (0u32..).zip(&tx.output) {
+                let outpoint = OutPoint { txid, vout };
+                if self.ledger.holding(&outpoint).is_some() {
+                    self.by_script.entry(output.script_pubkey.clone()).or_default().insert(outpoint);
+                }
+            }
+        }
+        for txid in self.coins.apply(block, height) {
+            self.txs.insert(txid, height);
+        }
+        self.coins.forget_spent_up_to(height.saturating_sub(u64::try_from(UNDO_DEPTH).unwrap_or(u64::MAX)));
+        self.times.push(block.header.time);
+        Ok(())
+    }
+
+    /// Takes the last block back.
+    pub fn undo(&mut self) -> Result<Tip, LedgerError> {
+        let tip = self.ledger.undo()?;
+        self.ended.retain(|_, ended| ended.height <= tip.height);
+        self.txs.retain(|_, height| *height <= tip.height);
+        self.coins.undo_above(tip.height);
+        self.times.pop();
+        let (ledger, ended) = (&self.ledger, &self.ended);
+        self.by_script.retain(|_, outpoints| {
+            outpoints.retain(|outpoint| ledger.holding(outpoint).is_some() || ended.contains_key(outpoint));
+            !outpoints.is_empty()
+        });
+        Ok(tip)
+    }
+
+    /// As it was when `height` was the tip.
+    pub fn seen(&self, outpoint: &OutPoint, height: u64) -> Option<Seen> {
+        let (holding, spent) = match (self.ended.get(outpoint), self.ledger.holding(outpoint)) {
+            (Some(ended), _) => (ended.holding.clone(), Some((ended.by, ended.height))),
+            (None, Some(holding)) => (holding.clone(), None),
+            (None, None) => return None,
+        };
+        let spent = spent.filter(|(_, at)| *at <= height);
+        (holding.height <= height).then_some(Seen { outpoint: *outpoint, holding, spent })
+    }
+
+    /// Every output with ALZ that this script ever had up to `height`, the oldest first.
+    pub fn seen_at(&self, script: &ScriptBuf, height: u64) -> Vec<Seen> {
+        let outpoints = self.by_script.get(script).into_iter().flatten();
+        let mut seen: Vec<Seen> = outpoints.filter_map(|outpoint| self.seen(outpoint, height)).collect();
+        seen.sort_by_key(|seen| (seen.holding.height, seen.outpoint));
+        seen
+    }
+
+    /// The chain's own clock (BIP-113), which never goes back. `None` for a block below the ones that are known.
+    pub fn median_time_past(&self, height: u64) -> Option<u64> {
+        let at = usize::try_from(height.checked_sub(self.times_from)?).ok()?;
+        let from = (at + 1).saturating_sub(MEDIAN_OF);
+        if from == 0 && self.times_from > 0 && at + 1 < MEDIAN_OF {
+            return None;
+        }
+        let mut times: Vec<u32> = self.times.get(from..=at)?.to_vec();
+        times.sort_unstable();
+        times.get(times.len() / 2).copied().map(u64::from)
+    }
+
+    /// As its header says.
+    pub fn time_of(&self, height: u64) -> Option<u64> {
+        let at = usize::try_from(height.checked_sub(self.times_from)?).ok()?;
+        self.times.get(at).copied().map(u64::from)
+    }
+
+    /// The first block since the deployment whose median time past is at or after `time`.
+    pub fn first_from(&self, time: u64) -> Option<u64> {
+        let (mut low, mut high) = (self.start.height, self.tip().height.saturating_add(1));
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.median_time_past(middle)? < time {
+                low = middle.saturating_add(1);
+            } else {
+                high = middle;
+            }
+        }
+        (low <= self.tip().height).then_some(low)
+    }
+}

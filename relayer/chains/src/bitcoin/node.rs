@@ -1,0 +1,192 @@
+//! One chain's nodes: the calls that are made of them, answers with optional fields as Core and btcd give them, and their
+//! failures in the words of `ChainError`. docs/bitcoin.md lists the calls.
+
+use std::time::Duration;
+
+use aes_config::ChainConfig;
+use aes_protocol::{ChainId, ChainKind};
+use bitcoin::block::Header;
+use bitcoin::consensus::encode::{deserialize_hex, serialize_hex};
+use bitcoin::{Block, BlockHash, FeeRate, OutPoint, Transaction, Txid};
+use serde::Deserialize;
+use serde_json::{json, Value};
+
+use super::rpc::{self, Endpoints, NodeError, RpcError};
+use crate::error::ChainError;
+
+#[derive(Debug)]
+pub struct Node {
+    pub id: ChainId,
+    rpc: Endpoints,
+}
+
+/// What a node says to a transaction that it is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Broadcast {
+    /// in its mempool, now or already
+    Taken,
+    /// in a block already
+    Mined,
+    /// an input is spent or unknown there
+    InputsMissing(String),
+    /// against its rules: the fee too low for a replacement, a lock time not over, a bad signature
+    Rejected(String),
+}
+
+#[derive(Deserialize)]
+struct SmartFee {
+    /// BTC a kilobyte; missing where the node has not seen enough
+    feerate: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct MempoolInfo {
+    mempoolminfee: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawTransaction {
+    hex: String,
+}
+
+impl Node {
+    pub fn new(id: ChainId, config: &ChainConfig) -> Result<Self, ChainError> {
+        let unreachable = |cause: String| ChainError::Unreachable { chain: id.clone(), cause };
+        if id.kind() != ChainKind::Bitcoin {
+            return Err(unreachable("not a Bitcoin chain: write bip122 and how its first block's hash begins".into()));
+        }
+        let timeout = Duration::from_secs(config.timeout.max(1));
+        let rpc = Endpoints::new(id.reference(), &config.rpc, timeout).map_err(unreachable)?;
+        Ok(Self { id, rpc })
+    }
+
+    pub fn bad_answer(&self, cause: impl Into<String>) -> ChainError {
+        ChainError::BadAnswer { chain: self.id.clone(), cause: cause.into() }
+    }
+
+    pub fn refused(&self, cause: impl Into<String>) -> ChainError {
+        ChainError::Refused { chain: self.id.clone(), cause: cause.into() }
+    }
+
+    pub fn failure(&self, error: RpcError) -> ChainError {
+        match error {
+            RpcError::NoAnswer(cause) => ChainError::Unreachable { chain: self.id.clone(), cause },
+            error @ (RpcError::Refused(_) | RpcError::Form { .. }) => self.bad_answer(error.to_string()),
+        }
+    }
+
+    pub async fn tip(&self) -> Result<BlockHash, ChainError> {
+        self.rpc.call("getbestblockhash", json!([])).await.map_err(|error| self.failure(error))
+    }
+
+    pub async fn height(&self) -> Result<u64, ChainError> {
+        self.rpc.call("getblockcount", json!([])).await.map_err(|error| self.failure(error))
+    }
+
+    /// `None` above the tip.
+    pub async fn hash_at(&self, height: u64) -> Result<Option<BlockHash>, ChainError> {
+        match self.rpc.call("getblockhash", json!([height])).await {
+            Ok(hash) => Ok(Some(hash)),
+            // Core: "Block height out of range" is -8, btcd's -1
+            Err(RpcError::Refused(NodeError { code: -8 | -1, .. })) => Ok(None),
+            Err(error) => Err(self.failure(error)),
+        }
+    }
+
+    /// `None` where the node does not have it (any more).
+    pub async fn block(&self, hash: BlockHash) -> Result<Option<Block>, ChainError> {
+        let raw: String = match self.rpc.call("getblock", json!([hash, 0])).await {
+            Ok(raw) => raw,
+            Err(RpcError::Refused(NodeError { code: rpc::NO_SUCH_THING | -1, .. })) => return Ok(None),
+            Err(error) => return Err(self.failure(error)),
+        };
+        let block: Block = deserialize_hex(&raw).map_err(|error| self.bad_answer(format!("block {hash}: {error}")))?;
+        let sound = block.block_hash() == hash && block.check_merkle_root() && block.check_witness_commitment();
+        sound.then_some(Some(block)).ok_or_else(|| self.bad_answer(format!("block {hash} does not hash to its id")))
+    }
+
+    pub async fn header(&self, hash: BlockHash) -> Result<Header, ChainError> {
+        let asked = self.rpc.call("getblockheader", json!([hash, false])).await;
+        let raw: String = asked.map_err(|error| self.failure(error))?;
+        let header: Header =
+            deserialize_hex(&raw).map_err(|error| self.bad_answer(format!("header {hash}: {error}")))?;
+        let sound = header.block_hash() == hash;
+        sound.then_some(header).ok_or_else(|| self.bad_answer(format!("header {hash} does not hash to its id")))
+    }
+
+    /// From the mempool, or from a block where the node keeps an index of transactions.
+    pub async fn transaction(&self, txid: Txid) -> Result<Option<Transaction>, ChainError> {
+        let raw: RawTransaction = match self.rpc.call("getrawtransaction", json!([txid, 1])).await {
+            Ok(raw) => raw,
+            Err(RpcError::Refused(NodeError { code: rpc::NO_SUCH_THING, .. })) => return Ok(None),
+            Err(error) => return Err(self.failure(error)),
+        };
+        let tx: Transaction =
+            deserialize_hex(&raw.hex).map_err(|error| self.bad_answer(format!("transaction {txid}: {error}")))?;
+        let sound = tx.compute_txid() == txid;
+        sound.then_some(Some(tx)).ok_or_else(|| self.bad_answer(format!("transaction {txid} does not hash to its id")))
+    }
+
+    /// With the mempool's spends and outputs counted; false also for what was never there.
+    pub async fn is_unspent(&self, outpoint: OutPoint) -> Result<bool, ChainError> {
+        let asked = self.rpc.call::<Value>("gettxout", json!([outpoint.txid, outpoint.vout, true])).await;
+        Ok(!asked.map_err(|error| self.failure(error))?.is_null())
+    }
+
+    /// Ok says what the node made of it; a node that does not answer is the only error.
+    pub async fn broadcast(&self, tx: &Transaction) -> Result<Broadcast, ChainError> {
+        let refused = match self.rpc.call::<Value>("sendrawtransaction", json!([serialize_hex(tx)])).await {
+            Ok(_) => return Ok(Broadcast::Taken),
+            Err(RpcError::Refused(refused)) => refused,
+            Err(error) => return Err(self.failure(error)),
+        };
+        if refused.code == rpc::ALREADY_IN_CHAIN {
+            return Ok(Broadcast::Mined);
+        }
+        // btcd refuses what it has already; the words differ between nodes, so ask whether it is there
+        if self.transaction(tx.compute_txid()).await?.is_some() {
+            return Ok(Broadcast::Taken);
+        }
+        Ok(match refused.code {
+            rpc::VERIFY_ERROR => Broadcast::InputsMissing(refused.message),
+            rpc::VERIFY_REJECTED if refused.message.contains("orphan") => Broadcast::InputsMissing(refused.message),
+            _ => Broadcast::Rejected(refused.to_string()),
+        })
+    }
+
+    /// The node's guess for inclusion within so many blocks. `None` where it has none: a young regtest chain, or btcd.
+    pub async fn estimated_fee(&self, blocks: u16) -> Result<Option<FeeRate>, ChainError> {
+        match self.rpc.call::<SmartFee>("estimatesmartfee", json!([blocks])).await {
+            Ok(fee) => Ok(fee.feerate.and_then(rate_of)),
+            Err(RpcError::Refused(NodeError { code: rpc::METHOD_NOT_FOUND, .. })) => Ok(None),
+            Err(error) => Err(self.failure(error)),
+        }
+    }
+
+    /// Below this a full mempool takes nothing.
+    pub async fn mempool_floor(&self) -> Result<Option<FeeRate>, ChainError> {
+        let info: MempoolInfo =
+            self.rpc.call("getmempoolinfo", json!([])).await.map_err(|error| self.failure(error))?;
+        Ok(info.mempoolminfee.and_then(rate_of))
+    }
+}
+
+/// A node writes BTC a kilobyte as a decimal number: 0.00001 is 1 sat/vB, 250 sat/kwu.
+fn rate_of(btc_a_kilobyte: f64) -> Option<FeeRate> {
+    let sat_a_kilobyte = bitcoin::Amount::from_btc(btc_a_kilobyte).ok()?;
+    Some(FeeRate::from_sat_per_kwu(sat_a_kilobyte.to_sat().div_ceil(4)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fee_of_a_node_is_read_as_sat_a_virtual_byte() {
+        assert_eq!(rate_of(0.00001), FeeRate::from_sat_per_vb(1));
+        assert_eq!(rate_of(0.0002), FeeRate::from_sat_per_vb(20));
+        assert_eq!(rate_of(-1.0), None);
+        assert_eq!(rate_of(f64::NAN), None);
+        assert_eq!(rate_of(1e300), None);
+    }
+}

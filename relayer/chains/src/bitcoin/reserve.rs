@@ -1,0 +1,241 @@
+//! The vault's ALZ into the hold of a reserve-sourced leg. The relayer proposes which vault outputs and who pays; each
+//! attestor rebuilds the transaction and signs it, or says why not.
+
+use std::collections::BTreeSet;
+
+use aes_bitcoin::{choose_coins, CoinError, Escrow, HoldScript, Payer, VaultCoin, VaultError, VaultSpend, CARRIER};
+use aes_protocol::{Hash32, Leg};
+use bitcoin::{Amount, FeeRate, OutPoint, Txid};
+
+use super::cosign::{BaseUnits, SigningRequest};
+use super::node::Broadcast;
+use super::sent::{Kind, Sent};
+use super::wallet::total;
+use super::BitcoinChain;
+use crate::chain::Depth;
+use crate::error::ChainError;
+
+/// Of a vault transaction, besides what each input and output adds.
+const BASE_VBYTES: u64 = 250;
+const INPUT_VBYTES: u64 = 150;
+const OUTPUT_VBYTES: u64 = 60;
+/// Tries to find sats for a fee that grows with the coins that pay it.
+const TRIES: usize = 5;
+
+impl BitcoinChain {
+    pub(super) async fn prepare_reserve(&self, execution_id: &Hash32, leg: &Leg) -> Result<Txid, ChainError> {
+        if let Some(found) = self.find(execution_id, leg, self.height(Depth::Soft)?).await? {
+            return Ok(found.hold.outpoint.txid);
+        }
+        let amount = leg.amount.u128();
+        if amount > self.terms.max_leg {
+            return Err(self
+                .node
+                .refused(format!("{amount} base units are over the largest leg, {}", self.terms.max_leg)));
+        }
+        let escrow = self.sets.escrow().await?;
+        let hold = self.reserve_script(&escrow, execution_id, leg)?;
+        // one after the other, so that two executions never choose the same output
+        let _choosing = self.choosing.lock().await;
+        let coins = self.free_vault_coins(&escrow, amount).await?;
+        let rate = self.fees.rate(&self.node).await?;
+        let build = |payer: &Payer| escrow.move_to_hold(&hold, &coins, payer);
+        let (spend, payer) = self.with_payer(coins.len(), 2, hold.sats(), rate, build).await?;
+        self.send_reserve(execution_id, leg, &escrow, coins, spend, payer).await
+    }
+
+    pub(super) fn reserve_script(
+        &self,
+        escrow: &Escrow,
+        execution_id: &Hash32,
+        leg: &Leg,
+    ) -> Result<HoldScript, ChainError> {
+        let current = escrow.sets.current().ok_or_else(|| self.node.refused("there is no attestor set yet"))?;
+        let script = escrow.reserve_hold(execution_id, leg, current.set_id());
+        script.map_err(|error| self.node.refused(error.to_string()))
+    }
+
+    /// Of one set, as its attestors sign all of them or none; the oldest set's first, so that rotations end.
+    async fn free_vault_coins(&self, escrow: &Escrow, amount: u128) -> Result<Vec<VaultCoin>, ChainError> {
+        let all = self.vault_coins(escrow)?;
+        let mut taken = self.sent.spends();
+        for keys in escrow.sets.iter() {
+            let of_set: Vec<VaultCoin> = all.iter().filter(|coin| coin.set_id == keys.set_id()).copied().collect();
+            while let Some(chosen) = choose_coins(&of_set, amount, &taken) {
+                let mut spent_elsewhere = BTreeSet::new();
+                for coin in &chosen {
+                    if !self.node.is_unspent(coin.outpoint).await? {
+                        spent_elsewhere.insert(coin.outpoint);
+                    }
+                }
+                if spent_elsewhere.is_empty() {
+                    return Ok(chosen);
+                }
+                taken.extend(spent_elsewhere);
+            }
+        }
+        let there = all.iter().map(|coin| coin.alz).fold(0, u128::saturating_add);
+        if there < amount {
+            return Err(self.node.refused(format!("the vault has {there} base units, the leg takes {amount}")));
+        }
+        let cause =
+            "the vault's outputs are all in transactions on their way; the next block frees what is left of them";
+        Err(ChainError::Unreachable { chain: self.node.id.clone(), cause: cause.into() })
+    }
+
+    /// In the chain and unspent there.
+    pub(super) fn vault_coins(&self, escrow: &Escrow) -> Result<Vec<VaultCoin>, ChainError> {
+        let vaults = escrow.vaults().map_err(|error| self.node.refused(error.to_string()))?;
+        self.following.follower.index(|index| index.ledger().vault_coins(&vaults))
+    }
+
+    /// Builds with coins of this process's account that pay what is missing.
+    pub(super) async fn with_payer(
+        &self,
+        inputs: usize,
+        outputs: usize,
+        sats: Amount,
+        rate: FeeRate,
+        build: impl Fn(&Payer) -> Result<VaultSpend, VaultError>,
+    ) -> Result<(VaultSpend, Payer), ChainError> {
+        let wallet = self.wallet()?;
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let vbytes = BASE_VBYTES
+            .saturating_add(INPUT_VBYTES.saturating_mul(count(inputs)))
+            .saturating_add(OUTPUT_VBYTES.saturating_mul(count(outputs)));
+        let carriers = CARRIER.checked_mul(count(outputs)).unwrap_or(Amount::MAX_MONEY);
+        let fee = rate.fee_vb(vbytes).unwrap_or(Amount::MAX_MONEY);
+        let mut wanted = [sats, carriers, fee]
+            .into_iter()
+            .fold(Amount::ZERO, |sum, next| sum.checked_add(next).unwrap_or(Amount::MAX_MONEY));
+        for _ in 0..TRIES {
+            let picked = wallet.pick(&self.node, &self.following.follower, 0, wanted).await?;
+            let payer = Payer { coins: picked.coins.clone(), change: wallet.script().clone(), rate };
+            match build(&payer) {
+                Ok(spend) => return Ok((spend, payer)),
+                Err(VaultError::Coin(CoinError::TooFewSats { missing, .. })) => {
+                    if total(&payer.coins) < wanted {
+                        return Err(self.too_few_sats(wanted)?);
+                    }
+                    wanted = wanted.checked_add(missing).unwrap_or(Amount::MAX_MONEY);
+                }
+                Err(error) => return Err(self.node.refused(error.to_string())),
+            }
+        }
+        Err(self.too_few_sats(wanted)?)
+    }
+
+    async fn send_reserve(
+        &self,
+        execution_id: &Hash32,
+        leg: &Leg,
+        escrow: &Escrow,
+        coins: Vec<VaultCoin>,
+        spend: VaultSpend,
+        payer: Payer,
+    ) -> Result<Txid, ChainError> {
+        let request = SigningRequest::Reserve {
+            execution_id: *execution_id,
+            leg: leg.index,
+            coins: coins.iter().map(|coin| coin.outpoint).collect(),
+            payer: payer.clone(),
+        };
+        let kind = Kind::Reserve { execution_id: *execution_id, leg: Box::new(leg.clone()), coins, payer };
+        self.sign_and_send(escrow, &request, &spend, kind).await
+    }
+
+    /// Attestors for the vault's inputs, this account for its own.
+    async fn sign_and_send(
+        &self,
+        escrow: &Escrow,
+        request: &SigningRequest,
+        spend: &VaultSpend,
+        kind: Kind,
+    ) -> Result<Txid, ChainError> {
+        let refused = |error: VaultError| self.node.refused(error.to_string());
+        let digests = spend.sighashes().map_err(refused)?;
+        let set_id = self.set_of(escrow, spend.spends())?;
+        let keys = escrow.sets.get(set_id).map_err(|error| self.node.refused(error.to_string()))?;
+        let signed = self.gather(request, keys, &digests).await?;
+        let witnesses =
+            self.wallet()?.witnesses(spend.draft(), digests.len()).map_err(|error| self.node.refused(error))?;
+        let tx = spend.finish(&signed, &witnesses).map_err(refused)?;
+        let txid = tx.compute_txid();
+        let height = self.height(Depth::Soft)?;
+        match self.node.broadcast(&tx).await? {
+            Broadcast::Taken | Broadcast::Mined => {
+                self.sent.keep(txid, Sent { tx, kind, height });
+                Ok(txid)
+            }
+            // Another relayer's transaction or a reorg was faster: the next look shows what is free.
+            Broadcast::InputsMissing(cause) | Broadcast::Rejected(cause) => {
+                let cause = format!("transaction {txid} was not taken: {cause}");
+                Err(ChainError::Unreachable { chain: self.node.id.clone(), cause })
+            }
+        }
+    }
+
+    /// The one set that all these vault outputs are of.
+    pub(super) fn set_of(&self, escrow: &Escrow, spends: impl Iterator<Item = OutPoint>) -> Result<u64, ChainError> {
+        let coins = self.vault_coins(escrow)?;
+        let mut set = None;
+        for outpoint in spends {
+            let coin = coins.iter().find(|coin| coin.outpoint == outpoint);
+            let coin = coin.ok_or_else(|| self.node.refused(format!("{outpoint} is no unspent vault output here")))?;
+            if set.is_some_and(|set| set != coin.set_id) {
+                return Err(self.node.refused("vault outputs of two sets in one transaction"));
+            }
+            set = Some(coin.set_id);
+        }
+        set.ok_or_else(|| self.node.refused("a vault transaction without vault outputs"))
+    }
+
+    /// The same move with a higher fee, in place of the one that blocks pass by.
+    pub(super) async fn bump_reserve(
+        &self,
+        execution_id: &Hash32,
+        leg: &Leg,
+        coins: &[VaultCoin],
+        payer: &Payer,
+    ) -> Result<Option<Txid>, ChainError> {
+        let paid = payer.rate.to_sat_per_kwu();
+        let rate = self.fees.rate(&self.node).await?.max(FeeRate::from_sat_per_kwu(paid.saturating_mul(3) / 2));
+        let rate = rate.min(self.fees.ceiling);
+        if rate <= payer.rate {
+            return Ok(None);
+        }
+        let escrow = self.sets.escrow().await?;
+        let hold = self.reserve_script(&escrow, execution_id, leg)?;
+        let payer = Payer { rate, ..payer.clone() };
+        let spend = escrow.move_to_hold(&hold, coins, &payer).map_err(|error| self.node.refused(error.to_string()))?;
+        self.send_reserve(execution_id, leg, &escrow, coins.to_vec(), spend, payer).await.map(Some)
+    }
+
+    /// The vault's ALZ of one set in other outputs, in the current set's vault: a split, a join, or a rotation.
+    pub(super) async fn rearrange(&self, coins: Vec<VaultCoin>, amounts: Vec<u128>) -> Result<Txid, ChainError> {
+        let escrow = self.sets.escrow().await?;
+        let to = escrow.sets.current().map(|keys| keys.set_id());
+        let to = to.ok_or_else(|| self.node.refused("there is no attestor set yet"))?;
+        let rate = self.fees.rate(&self.node).await?;
+        let build = |payer: &Payer| escrow.rearrange_vault(&coins, &amounts, to, payer);
+        let (spend, payer) = self.with_payer(coins.len(), amounts.len(), Amount::ZERO, rate, build).await?;
+        let request = SigningRequest::Rearrange {
+            coins: coins.iter().map(|coin| coin.outpoint).collect(),
+            amounts: amounts.into_iter().map(BaseUnits).collect(),
+            payer,
+        };
+        self.sign_and_send(&escrow, &request, &spend, Kind::Other).await
+    }
+
+    /// What the account has, in the words of an error.
+    pub(super) fn too_few_sats(&self, needed: Amount) -> Result<ChainError, ChainError> {
+        let wallet = self.wallet()?;
+        let balance = self.following.follower.index(|index| wallet.balance(index))?;
+        Ok(ChainError::InsufficientGas {
+            chain: self.node.id.clone(),
+            address: wallet.address(self.network),
+            balance: format!("{} sat in the chain", balance.to_sat()),
+            needed: format!("{} sat", needed.to_sat()),
+        })
+    }
+}

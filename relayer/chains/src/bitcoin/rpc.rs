@@ -1,0 +1,176 @@
+//! The wire: JSON-RPC over HTTP to a list of endpoints, as Bitcoin Core and btcd both speak it (docs/bitcoin.md). One that
+//! does not answer is rested for a while and the next is asked, so a dead node costs one time-out and not one a request.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use reqwest::{StatusCode, Url};
+use serde::de::DeserializeOwned;
+use serde::Deserialize;
+use serde_json::{json, Value};
+
+const REST: Duration = Duration::from_secs(15);
+
+/// What the codes of a node's errors mean, as far as we act on them.
+pub const VERIFY_ERROR: i64 = -25;
+pub const VERIFY_REJECTED: i64 = -26;
+pub const ALREADY_IN_CHAIN: i64 = -27;
+pub const NO_SUCH_THING: i64 = -5;
+pub const METHOD_NOT_FOUND: i64 = -32601;
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct NodeError {
+    pub code: i64,
+    pub message: String,
+}
+
+impl fmt::Display for NodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (code {})", self.message, self.code)
+    }
+}
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RpcError {
+    /// try again later
+    #[error("{0}")]
+    NoAnswer(String),
+    /// the node understood, and says no
+    #[error("{0}")]
+    Refused(NodeError),
+    #[error("{method}: {cause}")]
+    Form { method: &'static str, cause: String },
+}
+
+#[derive(Debug)]
+struct Endpoint {
+    url: Url,
+    /// it has shown once that it is of the right chain
+    checked: AtomicBool,
+    resting_until: Mutex<Option<Instant>>,
+}
+
+impl Endpoint {
+    /// The URL holds the node's password: only the host goes into errors and logs.
+    fn name(&self) -> String {
+        let port = self.url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}{port}", self.url.host_str().unwrap_or_default())
+    }
+
+    fn rests(&self) -> bool {
+        let until = *self.resting_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn rest_until(&self, until: Option<Instant>) {
+        *self.resting_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    }
+}
+
+#[derive(Debug)]
+pub struct Endpoints {
+    /// CAIP-2 reference: how the hash of the chain's first block begins
+    genesis: String,
+    http: reqwest::Client,
+    endpoints: Vec<Endpoint>,
+    next_id: AtomicU64,
+}
+
+type Answer = Result<Value, NodeError>;
+
+impl Endpoints {
+    /// User and password stand in the URL.
+    pub fn new(genesis: &str, urls: &[String], timeout: Duration) -> Result<Self, String> {
+        let endpoints = urls
+            .iter()
+            .enumerate()
+            .map(|(position, text)| {
+                let url = Url::parse(text).map_err(|error| format!("rpc {position} is not a URL: {error}"))?;
+                Ok(Endpoint { url, checked: AtomicBool::new(false), resting_until: Mutex::new(None) })
+            })
+            .collect::<Result<_, String>>()?;
+        let http = reqwest::Client::builder().timeout(timeout).no_proxy().build().map_err(|error| cause_of(&error))?;
+        Ok(Self { genesis: genesis.into(), http, endpoints, next_id: AtomicU64::new(1) })
+    }
+
+    pub async fn call<T: DeserializeOwned>(&self, method: &'static str, params: Value) -> Result<T, RpcError> {
+        // In the order of the config; the resting ones last, for they may be all there is.
+        let (resting, awake): (Vec<_>, Vec<_>) = self.endpoints.iter().partition(|endpoint| endpoint.rests());
+        let mut causes = Vec::new();
+        for endpoint in awake.into_iter().chain(resting) {
+            match self.ask(endpoint, method, &params).await {
+                Ok(answer) => {
+                    endpoint.rest_until(None);
+                    let value = answer.map_err(RpcError::Refused)?;
+                    return serde_json::from_value(value)
+                        .map_err(|error| RpcError::Form { method, cause: error.to_string() });
+                }
+                Err(cause) => {
+                    endpoint.rest_until(Instant::now().checked_add(REST));
+                    causes.push(format!("{}: {cause}", endpoint.name()));
+                }
+            }
+        }
+        Err(RpcError::NoAnswer(if causes.is_empty() { "the rpc list is empty".into() } else { causes.join("; ") }))
+    }
+
+    async fn ask(&self, endpoint: &Endpoint, method: &str, params: &Value) -> Result<Answer, String> {
+        self.check_chain(endpoint).await?;
+        self.post(endpoint, method, params).await
+    }
+
+    /// A wrong URL in the list must not show another chain's state after a fail-over.
+    async fn check_chain(&self, endpoint: &Endpoint) -> Result<(), String> {
+        if endpoint.checked.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let first = self.post(endpoint, "getblockhash", &json!([0])).await?;
+        let first = first.map_err(|error| format!("getblockhash 0: {error}"))?;
+        let hash = first.as_str().ok_or("getblockhash 0: no hash")?;
+        if !hash.starts_with(&self.genesis) {
+            return Err(format!("is a node of the chain whose first block is {hash}; correct the rpc list"));
+        }
+        endpoint.checked.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn post(&self, endpoint: &Endpoint, method: &str, params: &Value) -> Result<Answer, String> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+        let sent = self.http.post(endpoint.url.clone()).json(&body).send().await;
+        let response = sent.map_err(|error| cause_of(&error.without_url()))?;
+        let status = response.status();
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                return Err(format!(
+                    "HTTP {status}: write user and password into the URL, http://user:password@host:port"
+                ))
+            }
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => return Err(format!("HTTP {status}")),
+            _ => {}
+        }
+        // Bitcoin Core gives its errors other HTTP statuses than 200: the body decides.
+        let read = response.json().await;
+        let mut answer: Value = read.map_err(|error| format!("HTTP {status}, {}", cause_of(&error.without_url())))?;
+        match (answer.get_mut("error").map(Value::take), answer.get_mut("result").map(Value::take)) {
+            (Some(error), _) if !error.is_null() => {
+                let error: NodeError =
+                    serde_json::from_value(error).map_err(|error| format!("HTTP {status}, its error: {error}"))?;
+                Ok(Err(error))
+            }
+            (_, Some(result)) => Ok(Ok(result)),
+            _ => Err(format!("HTTP {status}, neither a result nor an error")),
+        }
+    }
+}
+
+/// reqwest says what failed, and only its sources say why.
+fn cause_of(error: &dyn StdError) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", cause_of(source)),
+        None => error.to_string(),
+    }
+}

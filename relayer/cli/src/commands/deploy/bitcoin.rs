@@ -1,0 +1,69 @@
+//! ALZ on a Bitcoin chain. No contract is there: the escrow is the first attestor set's vault, the token a rune, and what
+//! a contract would keep stands in the manifest.
+
+use aes_chains::bitcoin::{BitcoinDeployer, BitcoinTerms};
+use aes_config::Manifest;
+use anyhow::{Context as _, Result};
+
+use super::coordinator::Coordinator;
+use super::plan::{Act, Cost, Plan};
+use super::site::Site;
+
+pub(super) async fn survey(
+    deployer: &BitcoinDeployer,
+    site: &Site<'_>,
+    coordinator: &Coordinator<'_>,
+    plan: &mut Plan,
+) -> Result<()> {
+    let terms = terms(site)?;
+    let step = match (site.entry(), site.manifest.and_then(|manifest| manifest.bitcoin.get(site.id))) {
+        (Some(_), Some(there)) => {
+            let keeps = "it stands for life; write it into the deployment file, or deploy anew under another manifest";
+            for (name, is, wanted) in [
+                ("asset", &there.rune, &terms.rune),
+                ("initial_supply", &there.premine, &terms.premine.to_string()),
+                ("escape_delay", &there.escape_delay.to_string(), &terms.escape_delay.to_string()),
+                ("max_leg", &there.max_leg, &terms.max_leg.to_string()),
+            ] {
+                if is != wanted {
+                    plan.problem(format!("{}: {name} is {is}, the deployment file says {wanted}; {keeps}", site.id));
+                }
+            }
+            None
+        }
+        _ => {
+            let cost = Cost::about(async { Ok(deployer.cost().await?.to_sat().into()) }, "sat").await;
+            let what = format!(
+                "the rune {}, {} base units, all in the vault of attestor set {}; paid from {}",
+                terms.rune,
+                terms.premine,
+                site.deploy.attestor_set.id,
+                deployer.address()
+            );
+            Some(plan.add(site.id, Act::Escrow, what, &[coordinator.step], cost))
+        }
+    };
+    coordinator.survey_chain(site, step, plan).await
+}
+
+/// Returns when the etching is final; until then what is waited for is said.
+pub(super) async fn etch(deployer: &BitcoinDeployer, site: &Site<'_>) -> Result<Manifest> {
+    let mut manifest = site.manifest.context("there is no coordinator yet")?.clone();
+    let say = |what: &str| tracing::info!(chain = %site.id, "{what}");
+    let (entry, bitcoin) = deployer.etch(site.domain()?, &site.deploy.attestor_set, &terms(site)?, &say).await?;
+    manifest.chains.insert(site.id.clone(), entry);
+    manifest.bitcoin.insert(site.id.clone(), bitcoin);
+    Ok(manifest)
+}
+
+fn terms(site: &Site<'_>) -> Result<BitcoinTerms> {
+    let rune = site.chain.asset.clone();
+    let rune = rune.with_context(|| format!("deploy.chains.\"{}\".asset: give the rune's name", site.id))?;
+    let amounts = site.amounts()?;
+    Ok(BitcoinTerms {
+        rune,
+        premine: amounts.initial_supply,
+        escape_delay: site.deploy.escape_delay,
+        max_leg: amounts.limits.max_leg,
+    })
+}
