@@ -4,7 +4,7 @@
 use aes_chains::{EscrowMessage, SettlementItem};
 use aes_cli::context::Context;
 use aes_cli::devnet::Devnet;
-use aes_coordinator::msg::{ExecuteMsg, ExecutionResponse};
+use aes_coordinator::msg::{DecidedProof, ExecuteMsg, ExecutionResponse};
 use aes_protocol::{
     decisions_tree, evidence_root, manifest_tree, Attestor, AttestorSet, Certificate, ChainId, Decision, DecisionLeaf,
     Domain, Evidence, Hash32, Leg, LegStatus, Statement,
@@ -24,7 +24,8 @@ pub struct Attestors {
 }
 
 impl Attestors {
-    fn new(id: u64, mut keys: Vec<LocalWallet>) -> Self {
+    /// 2 of these.
+    pub fn new(id: u64, mut keys: Vec<LocalWallet>) -> Self {
         keys.sort_by_key(|key| key.address());
         let signers = keys.iter().map(|key| key.address().as_bytes().into());
         let attestors = signers.map(|signer| Attestor { signer, bitcoin_key: Hash32::default() }).collect();
@@ -35,6 +36,11 @@ impl Attestors {
     pub fn of(devnet: &Devnet) -> Result<Self> {
         let keys = devnet.attestor_keys().into_iter().map(|key| Ok(LocalWallet::from_bytes(key.expose())?));
         Ok(Self::new(1, keys.collect::<Result<_>>()?))
+    }
+
+    /// Who signs in the name of a set, though not all of them are in it.
+    pub fn in_the_name_of(set: &AttestorSet, keys: Vec<LocalWallet>) -> Self {
+        Self { set: set.clone(), ..Self::new(set.id, keys) }
     }
 
     /// 2 of 3 that nobody knows.
@@ -136,6 +142,14 @@ impl Hand<'_> {
             }
         }
         Ok(messages)
+    }
+
+    /// The decision of one execution, as the coordinator takes it for proof.
+    pub fn decided(&self, execution_id: Hash32, decision: Decision) -> Result<DecidedProof> {
+        let leaf = DecisionLeaf { execution_id, decision };
+        let tree = decisions_tree(&[leaf]).context("the decision's tree")?;
+        let certificate = self.certify(&Statement::Decided { decisions_root: tree.root() })?;
+        Ok(DecidedProof { path: tree.path(&leaf.hash()).context("the decision's path")?, certificate })
     }
 
     pub async fn settle_all(&self, executions: &[&ExecutionResponse], decision: Decision) -> Result<()> {

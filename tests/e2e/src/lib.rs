@@ -1,9 +1,11 @@
 //! What the end-to-end tests share: the devnet with its balances, messages signed by hand, and an EVM account of
 //! one's own. Every test here talks to real nodes; nothing is mocked.
 
+pub mod bitcoin;
 pub mod evm;
 pub mod hand;
 pub mod net;
+pub mod process;
 
 use std::fmt::Debug;
 use std::time::Duration;

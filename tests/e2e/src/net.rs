@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use aes_chains::bitcoin;
 use aes_chains::cosmos::{account_of, CosmosClient};
 use aes_chains::evm::EvmDeployer;
 use aes_chains::{EscrowMessage, HoldStatus};
@@ -11,7 +12,7 @@ use aes_cli::amount;
 use aes_cli::commands::open::Open;
 use aes_cli::commands::prepare::Prepare;
 use aes_cli::context::{wait_chain, wait_home, Context};
-use aes_cli::devnet::{Devnet, Options, ALLIANZA, DEPLOYER, ETHEREUM, POLYGON, RECIPIENT, RELAYER, USER};
+use aes_cli::devnet::{Devnet, Options, ALLIANZA, BITCOIN, DEPLOYER, ETHEREUM, POLYGON, RECIPIENT, RELAYER, USER};
 use aes_coordinator::msg::{ExecuteMsg, ExecutionResponse, State};
 use aes_escrow::msg::{BalancesResponse, QueryMsg};
 use aes_protocol::{Bytes, ChainId, ChainKind, Hash32};
@@ -66,6 +67,18 @@ pub fn typed<C: clap::Args>(words: &[&str]) -> Result<C> {
     Ok(Typed::<C>::try_parse_from(words)?.command)
 }
 
+/// A subcommand of a subcommand (`aes admin pause`).
+#[derive(Parser)]
+struct TypedSub<C: clap::Subcommand> {
+    #[command(subcommand)]
+    command: C,
+}
+
+pub fn typed_subcommand<C: clap::Subcommand>(words: &[&str]) -> Result<C> {
+    let words = std::iter::once("aes").chain(words.iter().copied());
+    Ok(TypedSub::<C>::try_parse_from(words)?.command)
+}
+
 impl Net {
     pub async fn start(change: impl FnOnce(&mut Options)) -> Result<Self> {
         let dir = tempfile::tempdir()?;
@@ -99,13 +112,16 @@ impl Net {
     pub fn leg(&self, text: &str) -> Result<String> {
         let words: Vec<&str> = text.split(' ').collect();
         let [chain, function, _] = words.as_slice() else { bail!("'{text}' is no leg") };
-        let (user, recipient) = (self.devnet.account(USER)?, self.devnet.account(RECIPIENT)?);
-        let of = |account: aes_cli::commands::keys::Accounts| match *chain {
-            "allianza" => account.cosmos,
-            _ => account.evm.to_string(),
+        let of = |who: &str| -> Result<String> {
+            let account = self.devnet.account(who)?;
+            Ok(match *chain {
+                "allianza" => account.cosmos,
+                "bitcoin" => self.bitcoin_account(who)?.1,
+                _ => account.evm.to_string(),
+            })
         };
-        let from = format!(" from {}", of(user));
-        let to = format!(" to {}", of(recipient));
+        let from = format!(" from {}", of(USER)?);
+        let to = format!(" to {}", of(RECIPIENT)?);
         Ok(match *function {
             "lock" | "burn" => format!("{text}{from}"),
             "unlock" | "mint" => format!("{text}{to}"),
@@ -206,12 +222,23 @@ impl Net {
         let account = self.devnet.account(who)?;
         Ok(match chain.kind() {
             ChainKind::Cosmos => account_of(&account.cosmos, PREFIX)?,
+            ChainKind::Bitcoin => self.bitcoin_account(who)?.0,
             _ => account.evm,
         })
     }
 
+    /// Its script and its address.
+    pub fn bitcoin_account(&self, who: &str) -> Result<(Bytes, String)> {
+        bitcoin::account_of(self.devnet.key(who)?, &BITCOIN.parse()?).context("the key has no account on Bitcoin")
+    }
+
     async fn books(&self, context: &Context, id: &ChainId) -> Result<[(&'static str, i128); 3]> {
-        let escrow = &context.manifest.chain(id)?.escrow_address;
+        let entry = context.manifest.chain(id)?;
+        if id.kind() == ChainKind::Bitcoin {
+            let vault = context.chain(id)?.alz_balance(&entry.escrow).await?;
+            return Ok([("vault", i128::try_from(vault)?), ("held", 0), ("issued", 0)]);
+        }
+        let escrow = &entry.escrow_address;
         Ok(match self.evm.get(id) {
             None => {
                 let books: BalancesResponse = self.cosmos.ask(escrow, &QueryMsg::Balances {}).await?;
@@ -231,6 +258,19 @@ impl Net {
                 ]
             }
         })
+    }
+
+    /// An EVM chain as the deployer sees it.
+    pub fn on_evm(&self, id: &ChainId) -> Result<&EvmDeployer> {
+        self.evm.get(id).with_context(|| format!("{id} is no EVM chain of the devnet"))
+    }
+
+    /// What the deploying key could pay fees with, by chain.
+    pub async fn fee_money(&self) -> Result<BTreeMap<ChainId, u128>> {
+        let chains = self.deployer.chains.iter();
+        let balances =
+            chains.map(|(id, chain)| async move { anyhow::Ok((id.clone(), chain.gas_account().await?.balance)) });
+        Ok(try_join_all(balances).await?.into_iter().collect())
     }
 
     /// An account of the devnet on one of its EVM chains, for what the adapters do not send.

@@ -2,14 +2,15 @@
 //! the delay, he alone, once. The deployment is one with `conservation: off`, where the paper's own 100/100/100 is
 //! opened, and confirmed once a relayer has started.
 
+use aes_chains::EscrowMessage;
 use aes_cli::commands::escape::Escape;
 use aes_cli::commands::rollback::Rollback;
 use aes_coordinator::msg::{LegResult, RollbackReason, State};
 use aes_e2e::hand::{Attestors, Hand};
-use aes_e2e::net::{changes, send_home, typed, Net};
+use aes_e2e::net::{changes, send_chain, send_home, typed, Net};
 use aes_e2e::{play, refused, same, until};
 use aes_protocol::{Conservation, Decision, LegStatus};
-use anyhow::{Context as _, Result};
+use anyhow::{ensure, Context as _, Result};
 
 const ESCAPE_DELAY: u64 = 3;
 
@@ -57,8 +58,12 @@ async fn a_depositor_escapes_after_the_delay(net: &Net) -> Result<()> {
         escape(leg)?.run(&net.user).await?;
     }
     same("changes", &net.balances().await?.since(&before), &changes(&[]))?;
-    for leg in ["0", "1"] {
-        escape(leg)?.run(&net.user).await?;
+    for (index, leg) in execution.legs.iter().take(2).enumerate() {
+        let said = escape(&index.to_string())?.run(&net.user).await?.to_string();
+        ensure!(said.contains("already escaped on ") && said.contains("nothing was sent, nothing moved"), "{said}");
+        // and past the command line
+        let message = EscrowMessage::Escape { execution_id: execution.execution_id, leg: leg.leg.clone() };
+        send_chain(&net.user, &leg.leg.chain, &message).await?;
     }
     same("changes after a second try", &net.balances().await?.since(&before), &changes(&[]))?;
 

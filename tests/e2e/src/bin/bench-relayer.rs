@@ -1,7 +1,10 @@
-//! Figures from real nodes: how many milliseconds the relayer, attestors included, puts between a rollback and its
-//! settlements, and the gas of each CosmWasm message. Prints `figure NAME VALUE UNIT`; ends with 1 where a target is missed.
+//! Figures from real nodes: how many milliseconds the relayer, attestors included, puts between a rollback that can be
+//! proved and its settlements, and the gas of each CosmWasm message. Prints `figure NAME VALUE UNIT`; ends with 1 where a target is missed.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use aes_cli::commands::open::Open;
 use aes_cli::commands::prepare::Prepare;
@@ -15,6 +18,7 @@ use aes_store::{Store, Timing};
 use anyhow::{ensure, Context as _, Result};
 use futures::future::try_join3;
 use serde_json::Value;
+use tokio::sync::watch;
 
 const ROLLBACKS: u32 = 100;
 const P50_MS: f64 = 10.0;
@@ -35,45 +39,76 @@ async fn main() -> Result<ExitCode> {
 async fn measure(net: &Net) -> Result<[f64; 2]> {
     net.give_allowances().await?;
     gas_of_each_message(net).await?;
-    let mut ids = Vec::new();
+    let arrivals = Arrivals::default();
+    let noting = tokio::spawn(arrivals.clone().note(net.user.home.ticks()));
+    let mut decided = Vec::new();
     for _ in 0..ROLLBACKS {
         let opened = open(net, &LEGS).await?;
         let id = opened.execution_id;
         let prepare = |leg| Prepare::new(id, leg);
         let (polygon, allianza, ethereum) = (prepare(0), prepare(1), prepare(2));
         try_join3(polygon.run(&net.user), allianza.run(&net.user), ethereum.run(&net.user)).await?;
-        typed::<Rollback>(&[&id.to_string()])?.run(&net.user).await?;
-        ids.push(id);
+        let rolled_back = typed::<Rollback>(&[&id.to_string()])?.run(&net.user).await?;
+        decided.push((id, rolled_back.height.context("a rollback without its block")?));
     }
-    for id in &ids {
+    for (id, _) in &decided {
         net.until_state(id, State::RolledBack).await?;
     }
+    noting.abort();
     let store = store(net)?;
     let mut timings = Vec::new();
-    for id in &ids {
+    for (id, height) in &decided {
         let of_one = store.timings(id)?;
         ensure!(of_one.len() == 3, "execution {id}: settled on {} chains, expected 3", of_one.len());
-        timings.extend(of_one);
+        let provable_at = arrivals.of(height.saturating_add(1))?;
+        timings.extend(of_one.into_iter().map(|timing| Measured { timing, provable_at }));
     }
-    // From the notice of the home chain's block, the first moment at which the decision could be read: the read
-    // itself, the attestors' looks and signatures, and the hand-over to the chain's node are all in it.
-    let added = |timing: &Timing| timing.handed_over_at.saturating_sub(timing.tick_at);
+    // From the arrival of the header that proves the decision (docs/decisions/0006): the attestors' proofs and
+    // signatures, and the hand-over to the chain's node are all in it.
+    let added = |measured: &Measured| measured.timing.handed_over_at.saturating_sub(measured.provable_at);
     let figures = [percentile(&timings, 50, added)?, percentile(&timings, 99, added)?];
     let [p50, p99] = figures;
     println!("figure relayer.rollback_added_ms_p50 {p50:.2} ms");
     println!("figure relayer.rollback_added_ms_p99 {p99:.2} ms");
-    type Part = fn(&Timing) -> u64;
+    type Part = fn(&Measured) -> u64;
     let parts: [(&str, Part); 4] = [
-        ("after_read", |timing| timing.handed_over_at.saturating_sub(timing.decision_seen_at)),
-        ("read", |timing| timing.decision_seen_at.saturating_sub(timing.tick_at)),
-        ("attest", |timing| timing.attested_at.saturating_sub(timing.decision_seen_at)),
-        ("hand_over", |timing| timing.handed_over_at.saturating_sub(timing.attested_at)),
+        // with the time until the proving header, which is the home chain's
+        ("from_its_block", |Measured { timing, .. }| timing.handed_over_at.saturating_sub(timing.tick_at)),
+        ("read", |Measured { timing, .. }| timing.decision_seen_at.saturating_sub(timing.tick_at)),
+        ("attest", |measured| measured.timing.attested_at.saturating_sub(measured.provable_at)),
+        ("hand_over", |Measured { timing, .. }| timing.handed_over_at.saturating_sub(timing.attested_at)),
     ];
     for (name, part) in parts {
         println!("figure relayer.rollback_{name}_ms_p50 {:.2} ms", percentile(&timings, 50, part)?);
         println!("figure relayer.rollback_{name}_ms_p99 {:.2} ms", percentile(&timings, 99, part)?);
     }
     Ok(figures)
+}
+
+struct Measured {
+    timing: Timing,
+    /// microseconds since the Unix epoch
+    provable_at: u64,
+}
+
+/// When each block of the home chain came to this machine, in microseconds since the Unix epoch.
+#[derive(Clone, Default)]
+struct Arrivals(Arc<Mutex<BTreeMap<u64, u64>>>);
+
+impl Arrivals {
+    async fn note(self, mut ticks: watch::Receiver<u64>) {
+        while ticks.changed().await.is_ok() {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let now = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
+            let height = *ticks.borrow_and_update();
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(height, now);
+        }
+    }
+
+    fn of(&self, height: u64) -> Result<u64> {
+        let arrivals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        arrivals.get(&height).copied().with_context(|| format!("block {height} was not seen to arrive"))
+    }
 }
 
 async fn open(net: &Net, legs: &[&str]) -> Result<Sent> {
@@ -85,7 +120,7 @@ fn store(net: &Net) -> Result<Store> {
 }
 
 /// In milliseconds, by the nearest rank.
-fn percentile(timings: &[Timing], percent: usize, of: impl Fn(&Timing) -> u64) -> Result<f64> {
+fn percentile(timings: &[Measured], percent: usize, of: impl Fn(&Measured) -> u64) -> Result<f64> {
     let mut micros: Vec<u64> = timings.iter().map(of).collect();
     micros.sort_unstable();
     let rank = (micros.len() * percent).div_ceil(100).saturating_sub(1);

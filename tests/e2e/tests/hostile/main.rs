@@ -5,13 +5,15 @@ mod certificates;
 mod operators;
 
 use aes_chains::{EscrowMessage, HoldStatus};
+use aes_cli::commands::open::Open;
+use aes_cli::commands::prepare::Prepare;
 use aes_cli::commands::rollback::Rollback;
-use aes_coordinator::msg::{ExecuteMsg, ExecutionResponse, State};
+use aes_coordinator::msg::{ExecuteMsg, ExecutionResponse, RollbackReason, State};
 use aes_e2e::hand::{Attestors, Hand};
 use aes_e2e::net::{changes, send_chain, send_home, typed, Balances, Net};
 use aes_e2e::{play, refused, same};
 use aes_protocol::{Decision, Leg};
-use anyhow::{bail, Context as _, Result};
+use anyhow::{bail, ensure, Context as _, Result};
 
 const FAR: u64 = 3600;
 const PAPER: [&str; 3] = ["polygon lock 200", "allianza unlock 100", "ethereum mint 100"];
@@ -24,6 +26,7 @@ async fn hostile() -> Result<()> {
     net.give_allowances().await?;
     let failed = play!(
         &net,
+        a_repeated_command_says_so_and_sends_nothing,
         every_message_of_a_commit_repeated,
         every_message_of_a_rollback_repeated,
         certificates::the_opposite_decision_is_refused,
@@ -71,12 +74,36 @@ fn open_again(execution: &ExecutionResponse) -> ExecuteMsg {
 async fn prepare_again(net: &Net, hand: &Hand<'_>, execution: &ExecutionResponse) -> Result<()> {
     for leg in execution.legs.iter().map(|entry| &entry.leg) {
         if leg.function.is_account_sourced() {
-            net.prepare(execution, leg.index).await?;
+            // the command line would not even send it
+            let (execution_id, deadline) = (execution.execution_id, execution.deadline);
+            let message = EscrowMessage::Prepare { execution_id, deadline, leg: leg.clone() };
+            send_chain(&net.user, &leg.chain, &message).await?;
         } else {
             send_chain(&net.relayer, &leg.chain, &hand.prepare_reserve(execution, leg)?).await?;
         }
     }
     Ok(())
+}
+
+async fn a_repeated_command_says_so_and_sends_nothing(net: &Net) -> Result<()> {
+    let leg = net.leg("polygon transfer 3")?;
+    let at = (net.user.home.time().await? + FAR).to_string();
+    let salt = format!("0x{}", "5a".repeat(32));
+    let open: Open = typed(&["--leg", &leg, "--salt", &salt, "--deadline-at", &at])?;
+    let first = open.run(&net.user).await?;
+    let id = first.execution_id.to_string();
+    let prepare: Prepare = typed(&[&id, "--leg", "0"])?;
+    ensure!(first.repeated.is_none() && prepare.run(&net.user).await?.repeated.is_none(), "{first}");
+    let before = net.user.chain(&net.user.manifest.domain.home_chain)?.gas_account().await?.balance;
+    for (sent, said) in [
+        (open.run(&net.user).await?, "already there and open on cosmos:allianza-1; nothing was sent, nothing moved"),
+        (prepare.run(&net.user).await?, "already held on eip155:80002; nothing was sent, nothing moved"),
+    ] {
+        ensure!(sent.transaction.is_none() && sent.to_string().contains(said), "{sent}");
+        ensure!(serde_json::to_value(&sent)?["repeated"].is_string(), "{sent}");
+    }
+    let after = net.user.chain(&net.user.manifest.domain.home_chain)?.gas_account().await?.balance;
+    same("fee money", &after, &before)
 }
 
 async fn every_message_of_a_commit_repeated(net: &Net) -> Result<()> {
@@ -135,8 +162,11 @@ async fn every_message_of_a_rollback_repeated(net: &Net) -> Result<()> {
     rollback.run(&net.user).await?;
     let before = state(net, &execution).await?;
     same("state", &before.0.state, &State::Aborted)?;
-    rollback.run(&net.user).await?;
-    rollback.run(&net.deployer).await?;
+    let again = ExecuteMsg::Rollback { execution_id: execution.execution_id, reason: RollbackReason::Cancelled {} };
+    send_home(&net.user, &again).await?;
+    send_home(&net.deployer, &again).await?;
+    let said = rollback.run(&net.deployer).await?.to_string();
+    ensure!(said.contains("already aborted, reason cancelled, on cosmos:allianza-1; nothing was sent"), "{said}");
     same("after rollback again", &state(net, &execution).await?, &before)?;
 
     hand.settle_all(&[&execution], Decision::Abort).await?;
@@ -150,7 +180,7 @@ async fn every_message_of_a_rollback_repeated(net: &Net) -> Result<()> {
     let before = state(net, &execution).await?;
     same("state", &before.0.state, &State::RolledBack)?;
     send_home(&net.deployer, &record).await?;
-    rollback.run(&net.user).await?;
+    send_home(&net.user, &again).await?;
     send_home(&net.user, &open_again(&execution)).await?;
     hand.settle_all(&[&execution], Decision::Abort).await?;
     same("after everything again", &state(net, &execution).await?, &before)?;

@@ -1,0 +1,88 @@
+//! The real binary `aes` as a process of its own, and a way to a node that can be cut: for what only shows when a
+//! process ends or a connection dies.
+
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{ensure, Context as _, Result};
+use nix::sys::signal::{kill, Signal};
+use nix::unistd::Pid;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::PATIENCE;
+
+/// Killed when it is dropped.
+pub struct Aes {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Aes {
+    /// What it logs is appended to `log`.
+    pub fn start(config: &Path, words: &[&str], log: &Path) -> Result<Self> {
+        let out = OpenOptions::new().create(true).append(true).open(log)?;
+        let child = Command::new(binary()?)
+            .arg("--config")
+            .arg(config)
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(out.try_clone()?)
+            .stderr(out)
+            .kill_on_drop(true)
+            .spawn()?;
+        Ok(Self { child, log: log.into() })
+    }
+
+    /// SIGTERM, as a service manager ends it; it must end well, and soon.
+    pub async fn terminate(mut self) -> Result<()> {
+        let pid = self.child.id().context("the process has ended by itself")?;
+        kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGTERM)?;
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await.context("SIGTERM did not end it")??;
+        ensure!(ended.success(), "ended with {ended}; its log is {}", self.log.display());
+        Ok(())
+    }
+}
+
+/// Cargo builds it beside the tests: `cargo build --bin aes`, which `make test-e2e` does first.
+fn binary() -> Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let folder = test.parent().and_then(Path::parent).context("the target folder")?;
+    let binary = folder.join("aes");
+    ensure!(binary.is_file(), "{} is not there; `cargo build --bin aes` makes it", binary.display());
+    Ok(binary)
+}
+
+/// Carries bytes to a node until it is cut; then every connection through it is gone and no new one comes.
+pub struct Proxy {
+    pub url: String,
+    carrying: JoinHandle<()>,
+}
+
+impl Proxy {
+    pub async fn to(node: &str) -> Result<Self> {
+        let node = node.strip_prefix("http://").context("http://host:port")?.trim_end_matches('/').to_owned();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let carrying = tokio::spawn(async move {
+            // dropped with this task, and the connections with it
+            let mut connections = JoinSet::new();
+            while let Ok((mut from, _)) = listener.accept().await {
+                let node = node.clone();
+                connections.spawn(async move {
+                    if let Ok(mut to) = TcpStream::connect(node).await {
+                        // either side closes when it likes
+                        let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+                    }
+                });
+            }
+        });
+        Ok(Self { url, carrying })
+    }
+
+    pub fn cut(self) {
+        self.carrying.abort();
+    }
+}

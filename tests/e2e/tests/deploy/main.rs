@@ -1,0 +1,143 @@
+//! `aes deploy` on real nodes: a dry run shows everything and sends nothing, a run that broke off after any step is
+//! gone on with, a second run has nothing to do, and whatever differs from the deployment file is said.
+
+mod admin;
+mod differences;
+
+use std::path::PathBuf;
+
+use aes_cli::amount;
+use aes_cli::commands::deploy::{deploy, plan, Change, Deploy};
+use aes_cli::devnet::{ALLIANZA, DEPLOYER, ETHEREUM, POLYGON, USER};
+use aes_cli::output::Output;
+use aes_config::{Config, DeployConfig, Manifest};
+use aes_e2e::net::{typed, Net};
+use aes_e2e::{play, same};
+use aes_protocol::ChainId;
+use anyhow::{bail, ensure, Context as _, Result};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deploys() -> Result<()> {
+    let net = Net::start(|options| options.relayer = false).await?;
+    let failed = play!(
+        &net,
+        a_dry_run_shows_every_step_and_sends_nothing,
+        a_run_broken_off_after_any_step_goes_on_where_it_stopped,
+        differences::a_deployment_file_with_something_wrong_changes_nothing,
+        differences::each_difference_that_stays_is_said_with_its_cure,
+        differences::limits_and_settings_are_changed_after_they_are_shown,
+        admin::the_admin_hands_over_in_two_steps,
+        admin::a_check_finds_what_is_wrong,
+    );
+    net.end(failed).await
+}
+
+/// A deployment beside the devnet's own, on the same nodes: `who`'s config with another manifest.
+fn beside(net: &Net, who: &str, name: &str, change: impl FnOnce(&mut Config) -> Result<()>) -> Result<PathBuf> {
+    let mut config = Config::load(&net.devnet.config_file(who))?;
+    config.deploy = Config::load(&net.devnet.config_file(DEPLOYER))?.deploy;
+    config.manifest = net.devnet.options.data_dir.join(format!("{name}.json"));
+    change(&mut config)?;
+    let file = net.devnet.options.data_dir.join(format!("{name}-{who}.toml"));
+    std::fs::write(&file, toml::to_string(&config)?)?;
+    Ok(file)
+}
+
+fn load(net: &Net, name: &str, change: impl FnOnce(&mut DeployConfig) -> Result<()>) -> Result<Config> {
+    let file = beside(net, DEPLOYER, name, |config| change(config.deploy.as_mut().context("the deployment")?))?;
+    Ok(Config::load(&file)?)
+}
+
+fn chain<'a>(deploy: &'a mut DeployConfig, id: &str) -> Result<&'a mut aes_config::DeployChain> {
+    deploy.chains.get_mut(&id.parse::<ChainId>()?).context("the chain")
+}
+
+fn words(changes: &[Change]) -> Vec<String> {
+    changes.iter().map(ToString::to_string).collect()
+}
+
+async fn nothing_to_do(config: &Config) -> Result<Manifest> {
+    deploy(config, &mut |change| bail!("a change where none was expected: {change}")).await
+}
+
+async fn a_dry_run_shows_every_step_and_sends_nothing(net: &Net) -> Result<()> {
+    let file = beside(net, DEPLOYER, "dry", |_| Ok(()))?;
+    let config = Config::load(&file)?;
+    let before = net.fee_money().await?;
+    let changes = plan(&config).await?.changes;
+    let said = words(&changes);
+    same("steps", &changes.len(), &14)?;
+    for expected in [
+        "1. cosmos:allianza-1      new coordinator, code 0x",
+        "new ALZ token, 1000000000000000000000000 base units to 0x",
+        "then: new escrow for the token of step ",
+        "then: new escrow for aalz, code 0x",
+        "may mint and burn ALZ (ERC-7802 bridge)",
+        "then: coordinator: eip155:80002 has the escrow of step ",
+        "100000000000000000000000 base units of ALZ into the vault",
+        "its cost is known then",
+        " wei)",
+        "uallz and a little more)",
+    ] {
+        ensure!(said.iter().any(|line| line.contains(expected)), "'{expected}' is not in\n{}", said.join("\n"));
+    }
+    for change in &changes {
+        ensure!(change.after.iter().all(|step| *step < change.step), "{change}: comes before what it needs");
+    }
+    typed::<Deploy>(&["--dry-run"])?.run(&file, Output::Text).await?;
+    ensure!(!config.manifest.exists(), "a dry run wrote a manifest");
+    same("fee money", &net.fee_money().await?, &before)
+}
+
+/// Each run makes one change and is broken off: after every step there is.
+async fn a_run_broken_off_after_any_step_goes_on_where_it_stopped(net: &Net) -> Result<()> {
+    let admin = net.devnet.account(USER)?;
+    let config = load(net, "broken", |deploy| {
+        chain(deploy, ALLIANZA)?.admin = Some(admin.cosmos.clone());
+        chain(deploy, POLYGON)?.admin = Some(admin.evm.to_string());
+        Ok(())
+    })?;
+    let whole = plan(&config).await?.changes;
+    // 14 as without an admin, and the handover of coordinator and token
+    same("steps", &whole.len(), &16)?;
+    let alz = "1000000";
+    for done in 0..whole.len() {
+        let left = plan(&config).await?.changes;
+        same(&format!("steps left after {done}"), &left.len(), &(whole.len() - done))?;
+        let mut made = 0;
+        let broken = deploy(&config, &mut |change| {
+            made += 1;
+            ensure!(made == 1 || left.len() > 1, "more changes than planned: {change}");
+            Ok(made == 1)
+        })
+        .await;
+        match broken {
+            Ok(_) => same("the last step", &done, &(whole.len() - 1))?,
+            Err(error) => ensure!(format!("{error:#}").contains("run `aes deploy` again to go on"), "{error:#}"),
+        }
+    }
+    let manifest = nothing_to_do(&config).await?;
+    same("manifest", &manifest, &Manifest::load(&config.manifest)?)?;
+    same("chains", &manifest.chains.len(), &3)?;
+    ensure!(manifest.tokens.is_empty(), "a token without its escrow is left: {:?}", manifest.tokens);
+    for id in [POLYGON, ETHEREUM] {
+        let id: ChainId = id.parse()?;
+        let entry = manifest.chain(&id)?;
+        let reader = net.on_evm(&id)?;
+        same("bridge", &reader.bridge(&entry.asset).await?, &entry.escrow_address)?;
+        let state = reader.escrow(&entry.escrow_address).await?;
+        same("vault", &amount::show(state.vault), &"100000".to_owned())?;
+        let own = net.devnet.account(DEPLOYER)?.evm.to_string();
+        let held = reader.token_balance(&entry.asset, &own).await?.checked_add(state.vault).context("overflow")?;
+        same("one token, one supply", &amount::show(held), &alz.to_owned())?;
+    }
+    let waiting = plan(&config).await?.waiting.join("\n");
+    for what in ["coordinator: ", "ALZ token: "] {
+        ensure!(waiting.contains(what) && waiting.contains("takes over with `aes admin accept`"), "{waiting}");
+    }
+    Ok(())
+}
+
+fn words_of(changes: &[Change]) -> String {
+    words(changes).join("\n")
+}

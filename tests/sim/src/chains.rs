@@ -1,0 +1,95 @@
+//! The chains go on by themselves: blocks at intervals, halts, dear times, reorgs.
+
+use std::time::Duration;
+
+use aes_protocol::Decision;
+use tokio::time::sleep;
+
+use crate::dice::Dice;
+use crate::evm::ledger::CALM_FEE;
+use crate::fault::Fault;
+use crate::world::with;
+
+/// Milliseconds between two blocks of a chain, about.
+pub fn intervals(dice: &mut Dice, chains: usize) -> Vec<u64> {
+    (0..chains).map(|chain| if chain == 0 { dice.number(1_000..4_000) } else { dice.number(2_000..9_000) }).collect()
+}
+
+pub async fn produce(chain: usize, interval: u64, mut dice: Dice) {
+    let mut dear_until = 0;
+    loop {
+        let wait = interval / 2 + dice.number(0..interval);
+        sleep(Duration::from_millis(wait)).await;
+        let halt = with(|world| {
+            let halts = world.strikes(Fault::Halt, 0.01);
+            halts.then(|| {
+                let seconds = world.dice.number(20..240);
+                world.say(&format!("chain {chain}"), format!("makes no block for {seconds} s"));
+                seconds
+            })
+        });
+        if let Some(seconds) = halt {
+            sleep(Duration::from_secs(seconds)).await;
+        }
+        if chain == 0 {
+            home_block(&mut dice);
+        } else {
+            evm_block(chain, &mut dear_until, &mut dice);
+        }
+    }
+}
+
+fn home_block(dice: &mut Dice) {
+    with(|world| {
+        let time = world.time_at(0);
+        let (decisions, failures) = world.home.mine(time, dice);
+        for (id, decision) in &decisions {
+            let decided = match decision {
+                Decision::Commit => "commit",
+                Decision::Abort => "abort",
+            };
+            world.say("chain 0", format!("{} decided: {decided}", short(id)));
+        }
+        for failure in failures {
+            world.say("chain 0", format!("failed in a block: {failure}"));
+        }
+        if !decisions.is_empty() {
+            world.home.announce(decisions);
+        }
+    });
+}
+
+pub fn short(id: &aes_protocol::Hash32) -> String {
+    id.to_string().chars().take(8).collect()
+}
+
+fn evm_block(chain: usize, dear_until: &mut u64, dice: &mut Dice) {
+    with(|world| {
+        let name = format!("chain {chain}");
+        let now = world.time_at(chain);
+        if world.strikes(Fault::FeeSpike, 0.03) {
+            *dear_until = now + world.dice.number(10..90);
+            let fee = CALM_FEE * world.dice.number(3..40);
+            world.evm_mut(chain).base_fee = fee;
+            world.say(&name, format!("gas costs {fee}, not {CALM_FEE}"));
+        } else if now >= *dear_until || world.calm {
+            world.evm_mut(chain).base_fee = CALM_FEE;
+        }
+        if world.strikes(Fault::Reorg, 0.08) {
+            let depth = world.dice.number(1..6);
+            let dropped = world.evm_mut(chain).reorg(depth, dice);
+            world.say(&name, format!("reorg: {dropped} blocks are gone"));
+        }
+        world.evm_mut(chain).mine(now, dice);
+        let block = world.evm(chain).newest();
+        let lines: Vec<String> = block
+            .txs
+            .iter()
+            .filter_map(|(_, receipt)| receipt.failure.as_ref())
+            .map(|cause| {
+                format!("failed in block {}: {}", block.head.height, cause.chars().take(160).collect::<String>())
+            })
+            .collect();
+        lines.into_iter().for_each(|line| world.say(&name, line));
+    });
+}

@@ -1,0 +1,198 @@
+//! Who else is about: the admin who pauses, the operators who rotate the attestor set, somebody who sends again what was
+//! sent before, and somebody with the keys of the attestors that lie.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aes_attestor::{AttestorClient, Quorum, Request};
+use aes_chains::{EscrowMessage, SettlementItem};
+use aes_coordinator::msg::{ExecuteMsg, State};
+use aes_escrow::msg::ExecuteMsg as EscrowExecute;
+use aes_protocol::{
+    decisions_tree, evidence_root, AttestorSet, Decision, DecisionLeaf, Hash32, Leg, LegStatus, Statement,
+};
+use ethers_core::abi::AbiEncode;
+use revm::primitives::Address;
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use crate::attestors::{made_up, Asking, Attesting};
+use crate::chains::short;
+use crate::dice::Dice;
+use crate::evm::abi::escrow;
+use crate::evm::deploy::account;
+use crate::evm::ledger::Tx;
+use crate::fault::Fault;
+use crate::keys::{certificate, Key};
+use crate::links;
+use crate::users::{brief, Person};
+use crate::wire::Life;
+use crate::world::{say, with, World};
+
+/// Stops new executions and new holds for a while, here or there; nothing else may stop.
+pub async fn admin(mut dice: Dice) {
+    loop {
+        sleep(Duration::from_secs(dice.number(5..60))).await;
+        if !with(|world| world.strikes(Fault::Pause, 0.3)) {
+            continue;
+        }
+        let place = dice.index(with(|world| world.chains()) + 1);
+        say(
+            "admin",
+            format!("pauses {}", if place == 0 { "the coordinator".into() } else { format!("escrow {}", place - 1) }),
+        );
+        with(|world| pause(world, place, true));
+        let seconds = dice.number(5..60);
+        sleep(Duration::from_secs(seconds)).await;
+        with(|world| pause(world, place, false));
+    }
+}
+
+fn pause(world: &mut World, place: usize, paused: bool) {
+    let admin = world.home.admin.clone();
+    match place {
+        0 => {
+            let message = if paused { ExecuteMsg::Pause {} } else { ExecuteMsg::Unpause {} };
+            let coordinator = world.home.coordinator.clone();
+            world.home.send(&admin, &coordinator, &message, Vec::new(), false);
+        }
+        1 => {
+            let message = if paused { EscrowExecute::Pause {} } else { EscrowExecute::Unpause {} };
+            let escrow = world.home.escrow.clone();
+            world.home.send(&admin, &escrow, &message, Vec::new(), false);
+        }
+        _ => {
+            let data = if paused { escrow::PauseCall {}.encode() } else { escrow::UnpauseCall {}.encode() };
+            let chain = place - 1;
+            let admin = account("admin");
+            let nonce = world.evm(chain).pending_nonce(admin);
+            let to = world.evm(chain).escrow;
+            let id = Hash32(world.dice.bytes());
+            let tx = Tx { id, from: admin, to, nonce, data: data.into(), gas: 500_000, max_fee: 100_000 };
+            // an admin whose transaction is not taken has not paused
+            let _ = world.evm_mut(chain).take(tx);
+        }
+    }
+}
+
+/// The operators agree on the next set, the current one signs it, and every contract is told, however long it takes.
+pub async fn rotation(mut dice: Dice, next: AttestorSet, attestors: Vec<Arc<Attesting>>, by: Arc<Person>) {
+    sleep(Duration::from_secs(dice.number(10..200))).await;
+    if !with(|world| world.strikes(Fault::Rotation, 0.7)) {
+        return;
+    }
+    say("operators", format!("rotate to attestor set {}", next.id));
+    with(|world| {
+        let members: Vec<Address> =
+            next.attestors.iter().map(|attestor| Address::from_slice(attestor.signer.as_slice())).collect();
+        for chain in 1..world.chains() {
+            world.evm_mut(chain).sets.insert(next.id, members.clone());
+        }
+    });
+    let life = Life::long();
+    let clients: Vec<AttestorClient> = attestors.iter().map(|attestor| Asking::client(attestor, &life)).collect();
+    let (current, domain) = with(|world| (links::current_set(world), world.domain.clone()));
+    let request = Request::Rotated { set: next.clone() };
+    let certified = loop {
+        for attestor in attestors.iter().filter(|attestor| !attestor.lies) {
+            let file = attestor.disk.lock().expect("no panic").file();
+            if aes_attestor::approve(&file, &attestor.key.address, &domain, &next).is_err() {
+                say("operators", format!("attestor {}: its journal cannot be written", attestor.number));
+            }
+        }
+        match Quorum::collect(&clients, &request, &current, &domain).await {
+            Ok(certified) => break certified,
+            Err(error) => say("operators", brief(&error)),
+        }
+        sleep(Duration::from_secs(20)).await;
+    };
+    let certificate = certified.certificate;
+    let message = ExecuteMsg::Rotate { set: next.clone(), certificate: certificate.clone() };
+    let told = EscrowMessage::Rotate { set: next.clone(), certificate };
+    // told again until it is so: blocks may be undone
+    for _ in 0..40 {
+        if with(|world| links::current_set(world)).id != next.id {
+            let _ = by.home.send(&message).await;
+        }
+        for chain in by.chains.values() {
+            let _ = chain.submit(&told).await;
+        }
+        sleep(Duration::from_secs(30)).await;
+    }
+}
+
+/// Whatever a relayer has sent, sent again by somebody else, later.
+pub async fn copycat(mut messages: mpsc::UnboundedReceiver<(usize, EscrowMessage)>, mut dice: Dice, by: Arc<Person>) {
+    while let Some((chain, message)) = messages.recv().await {
+        sleep(Duration::from_secs(dice.number(1..40))).await;
+        let id = with(|world| {
+            world.delivered.push((chain, message.clone()));
+            world.chain_id(chain)
+        });
+        let Some(chain) = by.chains.get(&id) else { continue };
+        if let Err(error) = chain.submit(&message).await {
+            say("copycat", format!("{id}: {}", brief(&error)));
+        }
+    }
+}
+
+/// Makes certificates of the keys that lie, for what suits a thief, and hands them to every contract.
+pub async fn thief(mut dice: Dice, keys: Vec<Key>, by: Arc<Person>) {
+    loop {
+        sleep(Duration::from_secs(dice.number(5..40))).await;
+        if !with(|world| world.strikes(Fault::Forgery, 1.0)) {
+            continue;
+        }
+        let states = [State::Open, State::Committed, State::Aborted];
+        let open: Vec<Hash32> = states.iter().flat_map(|state| with(|world| world.home.executions(*state))).collect();
+        let Some(id) = open.get(dice.index(open.len())).copied() else { continue };
+        let Some(record) = with(|world| links::record(world, &id)) else { continue };
+        let (set, domain) = with(|world| (links::current_set(world), world.domain.clone()));
+        let decision = if dice.chance(0.5) { Decision::Commit } else { Decision::Abort };
+        let sign = |statement: &Statement| certificate(statement, &domain, &set, &keys);
+        if dice.chance(0.3) {
+            let Some(evidence) = with(|world| made_up(world, &id, LegStatus::Held)) else { continue };
+            let Some(evidence_root) = evidence_root(&evidence) else { continue };
+            let certificate = sign(&Statement::Prepared { execution_id: id, evidence_root });
+            let sent = by.home.send(&ExecuteMsg::Commit { execution_id: id, evidence, certificate }).await;
+            say(
+                "thief",
+                format!("commits {}: {}", short(&id), sent.map_or_else(|error| brief(&error), |_| "taken".into())),
+            );
+        }
+        let leaf = DecisionLeaf { execution_id: id, decision };
+        let Some(tree) = decisions_tree(&[leaf]) else { continue };
+        let certificate = sign(&Statement::Decided { decisions_root: tree.root() });
+        for chain in by.chains.values() {
+            let legs: Vec<Leg> =
+                record.legs.iter().map(|entry| entry.leg.clone()).filter(|leg| leg.chain == *chain.id()).collect();
+            if legs.is_empty() {
+                continue;
+            }
+            let items = vec![SettlementItem { execution_id: id, path: Vec::new(), legs }];
+            let message = EscrowMessage::Settle { decision, certificate: certificate.clone(), items };
+            let sent = chain.submit(&message).await;
+            let said = sent.map_or_else(|error| brief(&error), |_| "handed over".into());
+            say("thief", format!("{decision:?} for {} on {}: {said}", short(&id), chain.id()));
+        }
+    }
+}
+
+pub fn rob(world: &mut World) {
+    let thief = world.home.address("thief");
+    world.home.rob(&thief);
+    world.say("thief", "takes one base unit out of the escrow on the home chain");
+}
+
+/// Every settlement that a relayer ever sent, and that somebody sent again, once more.
+pub async fn redeliver(by: &Person) {
+    let delivered = with(|world| std::mem::take(&mut world.delivered));
+    let names: Vec<_> = (0..with(|world| world.chains())).map(|chain| with(|world| world.chain_id(chain))).collect();
+    for (chain, message) in delivered {
+        if let Some(chain) = names.get(chain).and_then(|id| by.chains.get(id)) {
+            // whatever it says: nothing may change
+            let _ = chain.submit(&message).await;
+        }
+    }
+    sleep(Duration::from_secs(60)).await;
+}

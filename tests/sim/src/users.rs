@@ -1,0 +1,226 @@
+//! Users: they open, deposit, and take back what nobody decided on. Some come late, twice, never, or think again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aes_chains::{Chain, Depth, EscrowMessage, HoldStatus, Home, TxId};
+use aes_coordinator::msg::{ExecuteMsg, RollbackReason, State};
+use aes_protocol::{manifest_root, Bytes, ChainId, Execution, Function, Hash32, Leg};
+use tokio::time::sleep;
+
+use crate::chains::short;
+use crate::dice::Dice;
+use crate::evm::deploy::account;
+use crate::fault::Fault;
+use crate::links;
+use crate::relayers::name_of;
+use crate::wire::{Life, Seat};
+use crate::world::{say, with};
+
+pub const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
+
+pub struct Person {
+    pub name: &'static str,
+    pub home: Arc<dyn Home>,
+    pub chains: BTreeMap<ChainId, Arc<dyn Chain>>,
+}
+
+impl Person {
+    pub fn new(name: &'static str) -> Arc<Self> {
+        let life = Life::long();
+        let home = links::home(Seat::User, &life, name);
+        Arc::new(Self { name, home, chains: links::chains(Seat::User, &life, name) })
+    }
+}
+
+/// An execution's legs: deposits and reserves that add up, and now and then a transfer beside them.
+pub fn legs(dice: &mut Dice) -> Vec<(usize, &'static str, Function, u128)> {
+    let chains = with(|world| world.chains());
+    let mut legs = Vec::new();
+    let somebody = |dice: &mut Dice| *dice.pick(&PEOPLE);
+    if dice.chance(0.8) {
+        let parts = dice.number(1..3) as u128;
+        let amount = u128::from(dice.number(1..2_000));
+        let chain = dice.index(chains);
+        let out = if chain > 0 && dice.chance(0.4) { Function::Burn } else { Function::Lock };
+        legs.push((chain, somebody(dice), out, amount * parts));
+        for _ in 0..parts {
+            let chain = dice.index(chains);
+            let into = if chain > 0 && dice.chance(0.5) { Function::Mint } else { Function::Unlock };
+            legs.push((chain, somebody(dice), into, amount));
+        }
+    }
+    while legs.is_empty() || dice.chance(0.3) {
+        let chain = dice.index(chains);
+        legs.push((chain, somebody(dice), Function::Transfer, u128::from(dice.number(1..2_000))));
+    }
+    dice.shuffle(&mut legs);
+    legs
+}
+
+pub fn account_on(chain: usize, name: &str) -> Bytes {
+    with(|world| match chain {
+        0 => world.home.account(&world.home.address(name)),
+        _ => account(name).to_vec().into(),
+    })
+}
+
+struct Trade {
+    opener: Arc<Person>,
+    people: Vec<Arc<Person>>,
+    legs: Vec<Leg>,
+    id: Hash32,
+    deadline: u64,
+    escape_delay: u64,
+    open: ExecuteMsg,
+}
+
+fn trade(dice: &mut Dice, people: Vec<Arc<Person>>, relayers: usize, escape_delay: u64) -> Trade {
+    let opener = people[dice.index(people.len())].clone();
+    let others: Vec<&'static str> = PEOPLE.into_iter().collect();
+    let wanted = legs(dice);
+    let leg = |(index, (chain, name, function, amount)): (u8, &(usize, &str, Function, u128))| {
+        let other = others.iter().find(|other| **other != *name).copied().unwrap_or(name);
+        let account = |is_there: bool, who: &str| if is_there { account_on(*chain, who) } else { Bytes::default() };
+        let (id, escrow) = with(|world| (world.chain_id(*chain), world.escrow(*chain)));
+        let to = if function.is_account_sourced() { other } else { name };
+        Leg {
+            index,
+            chain: id,
+            escrow,
+            function: *function,
+            from: account(function.is_account_sourced(), name),
+            to: account(function.has_recipient(), to),
+            amount: (*amount).into(),
+        }
+    };
+    let legs: Vec<Leg> = (0u8..).zip(&wanted).map(leg).collect();
+    let deadline = with(|world| world.time_at(0)) + dice.number(40..300);
+    let relayer = dice.chance(0.6).then(|| name_of(dice.index(relayers)));
+    let salt = Hash32(dice.bytes());
+    let (domain, relayer_address) =
+        with(|world| (world.domain.clone(), relayer.as_ref().map(|name| world.home.address(name))));
+    let execution = Execution {
+        home_chain: domain.home_chain,
+        coordinator: domain.coordinator,
+        opener: account_on(0, opener.name),
+        salt,
+        manifest_root: manifest_root(&legs).expect("some legs"),
+        deadline,
+        relayer: relayer.map(|name| account_on(0, &name)).unwrap_or_default(),
+    };
+    let relayer = relayer_address.map(Into::into);
+    let open = ExecuteMsg::Open { legs: legs.clone(), salt, deadline, relayer };
+    Trade { opener, people, id: execution.execution_id(), legs, deadline, escape_delay, open }
+}
+
+/// One execution from its opening to the end of its holds, as its people see it.
+pub async fn deal(mut dice: Dice, people: Vec<Arc<Person>>, relayers: usize, escape_delay: u64) {
+    sleep(Duration::from_secs(dice.number(0..90))).await;
+    let trade = Arc::new(trade(&mut dice, people, relayers, escape_delay));
+    let words: Vec<String> =
+        trade.legs.iter().map(|leg| format!("{} {} on {}", leg.function.name(), leg.amount, leg.chain)).collect();
+    say(
+        trade.opener.name,
+        format!(
+            "opens {}: {}; deadline in {} s",
+            short(&trade.id),
+            words.join(", "),
+            trade.deadline.saturating_sub(with(|world| world.time_at(0)))
+        ),
+    );
+    if let Err(error) = trade.opener.home.send(&trade.open).await {
+        say(trade.opener.name, format!("cannot open {}: {error}", short(&trade.id)));
+        return;
+    }
+    if with(|world| world.strikes(Fault::UserTwice, 0.5)) {
+        // the same thing is the same execution
+        let _ = trade.opener.home.send(&trade.open).await;
+    }
+    let mut tasks = tokio::task::JoinSet::new();
+    for leg in trade.legs.iter().filter(|leg| leg.function.is_account_sourced()) {
+        tasks.spawn(deposit(trade.clone(), leg.clone(), dice.fork()));
+    }
+    if with(|world| world.strikes(Fault::UserCancels, 0.3)) {
+        sleep(Duration::from_secs(dice.number(1..120))).await;
+        say(trade.opener.name, format!("cancels {}", short(&trade.id)));
+        let cancel = ExecuteMsg::Rollback { execution_id: trade.id, reason: RollbackReason::Cancelled {} };
+        if let Err(error) = trade.opener.home.send(&cancel).await {
+            say(trade.opener.name, format!("too late: {}", brief(&error)));
+        }
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+async fn deposit(trade: Arc<Trade>, leg: Leg, mut dice: Dice) {
+    let depositor = trade.people.iter().find(|person| {
+        let chain = with(|world| (0..world.chains()).find(|chain| world.chain_id(*chain) == leg.chain));
+        chain.is_some_and(|chain| account_on(chain, person.name) == leg.from)
+    });
+    let Some(depositor) = depositor.cloned() else { return };
+    let Some(chain) = depositor.chains.get(&leg.chain).cloned() else { return };
+    if with(|world| world.strikes(Fault::UserNever, 0.2)) {
+        return say(depositor.name, format!("never comes for {} leg {}", short(&trade.id), leg.index));
+    }
+    if with(|world| world.strikes(Fault::UserLate, 0.3)) {
+        let left = trade.deadline.saturating_sub(with(|world| world.time_at(0)));
+        sleep(Duration::from_secs(left.saturating_sub(10) + dice.number(0..20))).await;
+    } else {
+        sleep(Duration::from_secs(dice.number(1..20))).await;
+    }
+    let prepare = EscrowMessage::Prepare { execution_id: trade.id, deadline: trade.deadline, leg: leg.clone() };
+    let mut sent: Option<TxId> = None;
+    loop {
+        if let Some(tx) = &sent {
+            // where the node has lost it, its nonce is free again
+            let _ = chain.outcome(tx).await;
+        }
+        let hold = chain.hold(&trade.id, &leg, Depth::Soft).await;
+        let head = chain.head(Depth::Soft).await;
+        let (Ok(hold), Ok(head)) = (hold, head) else { continue };
+        match hold {
+            None if head.time >= trade.deadline => return,
+            None => match chain.submit(&prepare).await {
+                Ok(tx) => {
+                    sent = Some(tx);
+                    if with(|world| world.strikes(Fault::UserTwice, 0.3)) {
+                        let _ = chain.submit(&prepare).await;
+                    }
+                }
+                Err(error) => say(depositor.name, format!("cannot prepare {}: {}", short(&trade.id), brief(&error))),
+            },
+            Some(hold) if hold.status == HoldStatus::Held => {
+                let early = with(|world| world.strikes(Fault::UserEscapes, 0.05));
+                if early || head.time >= trade.deadline + trade.escape_delay {
+                    let escape = EscrowMessage::Escape { execution_id: trade.id, leg: leg.clone() };
+                    let said = match chain.submit(&escape).await {
+                        Ok(tx) => format!("sent {}", sent.insert(tx).0.chars().take(10).collect::<String>()),
+                        Err(error) => brief(&error),
+                    };
+                    say(depositor.name, format!("escapes with leg {} of {}: {said}", leg.index, short(&trade.id)));
+                }
+            }
+            Some(_) => {
+                // a reorg may bring it back
+                let last = chain.hold(&trade.id, &leg, Depth::Final).await;
+                if matches!(last, Ok(Some(hold)) if hold.status != HoldStatus::Held) {
+                    return;
+                }
+            }
+        }
+        sleep(Duration::from_secs(dice.number(8..25))).await;
+    }
+}
+
+pub fn brief(error: &impl std::fmt::Display) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ").chars().take(120).collect()
+}
+
+/// Whether everything that was opened has ended, on the home chain and on every other.
+pub fn all_ended() -> bool {
+    with(|world| {
+        let open = [State::Open, State::Committed, State::Aborted];
+        open.iter().all(|state| world.home.executions(*state).is_empty())
+    })
+}
