@@ -38,10 +38,16 @@ toolchain: ## The Rust compiler of rust-toolchain.toml, with the wasm target
 build: toolchain ## The binary aes
 	$(STEP) "aes" cargo build --bin aes
 
-.PHONY: nodes node-wasmd node-anvil
-nodes: node-wasmd node-anvil ## The node binaries wasmd and anvil, into the cache
+.PHONY: nodes node-wasmd node-anvil node-btcd
+nodes: node-wasmd node-anvil node-btcd ## The node binaries wasmd, anvil and btcd, into the cache
 node-wasmd:
 	$(STEP) "wasmd" tools/nodes.sh wasmd
+node-btcd:
+	$(STEP) "btcd" tools/nodes.sh btcd
+# Not among `nodes`: only the contracts' test on the real client needs it, and it takes minutes to build.
+.PHONY: node-geth
+node-geth:
+	$(STEP) "geth" tools/nodes.sh geth
 node-anvil: contracts/evm/node_modules/.package-lock.json
 	$(STEP) "anvil" tools/nodes.sh anvil
 
@@ -72,12 +78,25 @@ test-forge: contracts/evm/node_modules/.package-lock.json ## Solidity: unit, fuz
 	$(STEP) --show "test-forge" npm test --prefix contracts/evm
 
 .PHONY: test-ts
-test-ts: tests/ts/node_modules/.package-lock.json contracts/evm/node_modules/.package-lock.json ## TypeScript: the vectors
+test-ts: node-geth tests/ts/node_modules/.package-lock.json contracts/evm/node_modules/.package-lock.json ## TypeScript: the vectors; the EVM contracts on geth
 	$(STEP) --show "test-ts" npm test --prefix tests/ts
 
 .PHONY: test-e2e
 test-e2e: nodes contracts build ## End to end on real nodes
 	$(STEP) --show "test-e2e" cargo test -p aes-e2e
+
+SIM := cargo run -p aes-sim --profile sim --
+.PHONY: sim
+sim: contracts ## Bad days from seeds for SECONDS=600, or one with its timeline: SEED=7
+	@$(SIM) $(if $(SEED),--seed $(SEED),--seconds $(or $(SECONDS),600) $(if $(FIRST),--first $(FIRST)))
+
+.PHONY: model
+model: toolchain ## Look at every state of the protocol's model, take out each guard, and print the figures
+	$(STEP) --show "model" cargo run -p aes-model
+
+.PHONY: fuzz
+fuzz: ## Every decoder that takes outside bytes, SECONDS=60 each
+	@tools/fuzz.sh $(or $(SECONDS),60)
 
 .PHONY: bench
 bench: nodes contracts build tests/ts/node_modules/.package-lock.json ## Measure, and print `figure NAME VALUE UNIT` lines
@@ -90,6 +109,7 @@ lint: toolchain contracts/evm/node_modules/.package-lock.json ## Formatting, cli
 	$(STEP) "rust format" cargo fmt --all --check
 	$(STEP) "rust format (tools/cw20)" cargo fmt --check --manifest-path tools/cw20/Cargo.toml
 	$(STEP) "solidity format" npm run fmt:check --prefix contracts/evm
+	$(STEP) "invariants" tools/invariants-check.sh
 	$(STEP) "clippy" cargo clippy --workspace --all-targets -- -D warnings
 	$(STEP) "cargo-deny install" tools/cargo-deny/install.sh
 	$(STEP) "cargo-deny" bash -c '"$$(tools/cargo-deny/install.sh)" check licenses bans sources'
@@ -98,6 +118,7 @@ lint: toolchain contracts/evm/node_modules/.package-lock.json ## Formatting, cli
 schema: contracts/evm/node_modules/.package-lock.json ## Generate schema/ from the contracts
 	$(STEP) "schema of the coordinator" cargo run -p aes-coordinator --bin aes-coordinator-schema
 	$(STEP) "schema of the escrow" cargo run -p aes-escrow --bin aes-escrow-schema
+	$(STEP) "schema of proofs" cargo run -p aes-evidence --bin aes-evidence-schema
 	$(STEP) "abi" npm run abi --prefix contracts/evm
 
 .PHONY: schema-check

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Puts the real node binaries into the cache, where the devnet and the tests look for them
 # (relayer/devnet/src/binary.rs). Needs `npm ci` in contracts/evm, whose lock file pins anvil.
-#   tools/nodes.sh wasmd | anvil
+#   tools/nodes.sh wasmd | anvil | btcd | geth
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,6 +18,12 @@ case $1 in
 wasmd)
 	link wasmd "$(tools/wasmd/build.sh)"
 	;;
+btcd)
+	link btcd "$(tools/btcd/build.sh)"
+	;;
+geth)
+	link geth "$(tools/geth/build.sh)"
+	;;
 anvil)
 	# A copy: the checkout it comes from may be deleted while another one uses the cache.
 	package=contracts/evm/node_modules/@foundry-rs/anvil-linux-amd64
@@ -31,7 +37,7 @@ anvil)
 	link anvil "$out/anvil"
 	;;
 *)
-	echo "usage: $0 wasmd|anvil" >&2
+	echo "usage: $0 wasmd|anvil|btcd|geth" >&2
 	exit 2
 	;;
 esac

@@ -8,7 +8,7 @@ before=$(mktemp -d)
 trap 'rm -rf "$before"' EXIT
 cp -r schema/. "$before"
 # What is no longer generated would otherwise stay for ever.
-rm -rf schema/cosmwasm schema/evm/*.json
+rm -rf schema/cosmwasm schema/evm/*.json schema/*.json
 if ! make --no-print-directory schema; then
 	cp -r "$before"/. schema
 	exit 1
