@@ -63,15 +63,18 @@ artifacts/AesEscrow.json: contracts/evm/node_modules/.package-lock.json $(EVM_SO
 	$(STEP) "npm ci in $*" npm ci --prefix $*
 
 # --- tests ---------------------------------------------------------------------------------------
+# cargo is always asked for the whole workspace, never for one package: so all steps share one set of features, and
+# what one has built the next one finds.
+E2E := $(sort $(basename $(notdir $(wildcard tests/e2e/tests/*))))
 
 .PHONY: test
 test: ## Every test
 	@$(MAKE) --no-print-directory -j2 nodes contracts
-	@$(MAKE) --no-print-directory test-unit test-forge test-ts schema-check test-e2e
+	@$(MAKE) --no-print-directory test-forge test-ts schema-check test-rust
 
-.PHONY: test-unit
-test-unit: nodes contracts ## Rust: unit, golden, vectors, the VM's checks, the nodes
-	$(STEP) --show "test-unit" cargo test --workspace --exclude aes-e2e
+.PHONY: test-rust
+test-rust: nodes contracts build ## Rust: unit, golden, vectors, the VM's checks, the nodes, end to end on real nodes
+	$(STEP) --show "test-rust" cargo test --workspace
 
 .PHONY: test-forge
 test-forge: contracts/evm/node_modules/.package-lock.json ## Solidity: unit, fuzz, invariants
@@ -82,8 +85,8 @@ test-ts: node-geth tests/ts/node_modules/.package-lock.json contracts/evm/node_m
 	$(STEP) --show "test-ts" npm test --prefix tests/ts
 
 .PHONY: test-e2e
-test-e2e: nodes contracts build ## End to end on real nodes
-	$(STEP) --show "test-e2e" cargo test -p aes-e2e
+test-e2e: nodes contracts build ## Of these, what runs end to end on real nodes
+	$(STEP) --show "test-e2e" cargo test --workspace $(patsubst %,--test %,$(E2E))
 
 SIM := cargo run -p aes-sim --profile sim --
 .PHONY: sim
@@ -92,7 +95,7 @@ sim: contracts ## Bad days from seeds for SECONDS=600, or one with its timeline:
 
 .PHONY: model
 model: toolchain ## Look at every state of the protocol's model, take out each guard, and print the figures
-	$(STEP) --show "model" cargo run -p aes-model
+	$(STEP) --show "model" cargo run --bin aes-model
 
 .PHONY: fuzz
 fuzz: ## Every decoder that takes outside bytes, SECONDS=60 each
@@ -105,10 +108,11 @@ bench: nodes contracts build tests/ts/node_modules/.package-lock.json ## Measure
 # --- checks --------------------------------------------------------------------------------------
 
 .PHONY: lint
-lint: toolchain contracts/evm/node_modules/.package-lock.json ## Formatting, clippy, licences, bans and sources
+lint: toolchain contracts/evm/node_modules/.package-lock.json ## Formatting, slither, clippy, licences, bans and sources
 	$(STEP) "rust format" cargo fmt --all --check
 	$(STEP) "rust format (tools/cw20)" cargo fmt --check --manifest-path tools/cw20/Cargo.toml
 	$(STEP) "solidity format" npm run fmt:check --prefix contracts/evm
+	$(STEP) "slither" bash -c 'npm run slither --prefix contracts/evm -- "$$(tools/slither/install.sh)"'
 	$(STEP) "invariants" tools/invariants-check.sh
 	$(STEP) "clippy" cargo clippy --workspace --all-targets -- -D warnings
 	$(STEP) "cargo-deny install" tools/cargo-deny/install.sh
@@ -116,9 +120,9 @@ lint: toolchain contracts/evm/node_modules/.package-lock.json ## Formatting, cli
 
 .PHONY: schema
 schema: contracts/evm/node_modules/.package-lock.json ## Generate schema/ from the contracts
-	$(STEP) "schema of the coordinator" cargo run -p aes-coordinator --bin aes-coordinator-schema
-	$(STEP) "schema of the escrow" cargo run -p aes-escrow --bin aes-escrow-schema
-	$(STEP) "schema of proofs" cargo run -p aes-evidence --bin aes-evidence-schema
+	$(STEP) "schema of the coordinator" cargo run --bin aes-coordinator-schema
+	$(STEP) "schema of the escrow" cargo run --bin aes-escrow-schema
+	$(STEP) "schema of proofs" cargo run --bin aes-evidence-schema
 	$(STEP) "abi" npm run abi --prefix contracts/evm
 
 .PHONY: schema-check

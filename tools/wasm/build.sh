@@ -12,11 +12,11 @@ build() { # build <manifest> <crate> <artifact>
 	cargo build --release --lib --target wasm32-unknown-unknown --manifest-path "$1" -p "$2"
 	local raw=$CARGO_TARGET_DIR/wasm32-unknown-unknown/release/${2//-/_}.wasm out=artifacts/$3.wasm
 	if [ "$raw" -nt "$out" ] || [ tools/wasm/build.sh -nt "$out" ]; then
-		tools/wasm/node_modules/.bin/wasm-opt "$raw" -o "$out.tmp" -Os \
+		tools/wasm/node_modules/.bin/wasm-opt "$raw" -o "$out.$$" -Os \
 			--enable-mutable-globals --enable-sign-ext --enable-bulk-memory --enable-bulk-memory-opt \
 			--enable-nontrapping-float-to-int --enable-reference-types --enable-multivalue \
 			--enable-call-indirect-overlong --llvm-memory-copy-fill-lowering --signext-lowering
-		mv "$out.tmp" "$out"
+		mv "$out.$$" "$out"
 	fi
 	# Said here rather than at the deploy: too large for a chain, or built without its entry points.
 	node - "$out" <<-'JS'
