@@ -225,7 +225,7 @@ fn a_target_that_the_header_claims_is_not_believed() {
     let mut header: Header = deserialize(&proof.headers.as_slice()[..80]).unwrap();
     header.bits = CompactTarget::from_consensus(0x1d00_ffff);
     let lazy = BitcoinProof { headers: serialize(&header).into(), ..proof };
-    assert!(cause(verify(REGTEST, &lazy, &anchors)).contains("not attained"));
+    assert!(cause(verify(REGTEST, &lazy, &anchors)).contains("does not meet the target"));
 }
 
 #[test]

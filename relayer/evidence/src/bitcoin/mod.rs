@@ -13,7 +13,8 @@ use cosmwasm_schema::cw_serde;
 
 use crate::subject::Block;
 use crate::{ProofError, Subject};
-pub use headers::{Checkpoint, HEADER_LENGTH, MAX_HEADERS};
+pub use aes_bitcoin::Checkpoint;
+pub use headers::{HEADER_LENGTH, MAX_HEADERS};
 
 /// A leg's proof on Bitcoin.
 #[cw_serde]
