@@ -41,12 +41,17 @@ impl Attestor {
         });
         let (home, chains) = tokio::join!(ask(self.home.time()), join_all(chains));
         let chains: BTreeMap<_, _> = chains.into_iter().collect();
-        let followed = self.followed.iter().map(|(id, chain)| (id.clone(), chain.health()));
-        let witnessed = self.witnessed.iter().map(|(id, chain)| (id.clone(), chain.health()));
-        let followed: BTreeMap<_, _> = followed.chain(witnessed).collect();
+        let followed = self.followed();
         let answers = chains.values().chain([&home]).all(|node| matches!(node, NodeHealth::Time(_)));
         let healthy = answers && followed.values().all(|chain| chain.endpoints > 0 && chain.stopped.is_none());
         Health { healthy, home, chains, followed }
+    }
+
+    /// Asks no node.
+    pub(crate) fn followed(&self) -> BTreeMap<ChainId, FollowHealth> {
+        let followed = self.followed.iter().map(|(id, chain)| (id.clone(), chain.health()));
+        let witnessed = self.witnessed.iter().map(|(id, chain)| (id.clone(), chain.health()));
+        followed.chain(witnessed).collect()
     }
 }
 

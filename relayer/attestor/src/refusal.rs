@@ -30,6 +30,10 @@ pub enum Code {
 }
 
 impl Code {
+    pub(crate) fn name(self) -> &'static str {
+        self.name_title_status().0
+    }
+
     fn name_title_status(self) -> (&'static str, &'static str, StatusCode) {
         match self {
             Self::NotSeen => ("not_seen", "Not seen on the chains", StatusCode::CONFLICT),

@@ -1,10 +1,12 @@
-//! The attestor's HTTP API: `POST /v1/attest`, `POST /v1/bitcoin`, `GET /v1/health`, `GET /v1/identity`.
+//! The attestor's HTTP API: `POST /v1/attest`, `POST /v1/bitcoin`, `GET /v1/health`, `GET /v1/identity`,
+//! `GET /metrics`.
 
 use std::future::{Future, IntoFuture};
 use std::sync::Arc;
 use std::time::Duration;
 
 use aes_chains::bitcoin::Cosigned;
+use aes_telemetry::{fault, metrics, Fault, Page};
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, Request as HttpRequest, State};
 use axum::http::{Method, StatusCode, Uri};
@@ -74,6 +76,7 @@ pub fn router(attestor: Arc<Attestor>) -> Router {
         .route("/v1/bitcoin", post(cosign))
         .route("/v1/health", get(health))
         .route("/v1/identity", get(identity))
+        .route("/metrics", get(page))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
@@ -97,11 +100,12 @@ async fn attest(
     match attestor.attest(&request).await {
         Ok(answer) => {
             tracing::info!(statement = ?answer.statement, attestor_set = answer.attestor_set, "signed");
+            metrics().statements.add(["signed"], 1);
             Ok(Json(answer))
         }
         Err(refusal) => {
-            tracing::info!(?request, code = ?refusal.code(), %refusal, "refused");
-            Err(refusal)
+            tracing::info!(?request, refused = refusal.code().name(), %refusal, "refused");
+            Err(counted(refusal))
         }
     }
 }
@@ -114,13 +118,35 @@ async fn cosign(
     match attestor.cosign(&body).await {
         Ok(cosigned) => {
             tracing::info!(chain = %body.chain, request = ?body.request, "signed");
+            metrics().statements.add(["signed"], 1);
             Ok(Json(cosigned))
         }
         Err(refusal) => {
-            tracing::info!(chain = %body.chain, request = ?body.request, code = ?refusal.code(), %refusal, "refused");
-            Err(refusal)
+            tracing::info!(chain = %body.chain, request = ?body.request, refused = refusal.code().name(), %refusal, "refused");
+            Err(counted(refusal))
         }
     }
+}
+
+/// Most refusals are the day's work; these are not.
+fn counted(refusal: Refusal) -> Refusal {
+    metrics().statements.add([refusal.code().name()], 1);
+    match &refusal {
+        Refusal::OppositeDecision { .. } => fault!(Fault::Equivocation, "{refusal}"),
+        Refusal::Journal(_) | Refusal::Signing(_) => fault!(Fault::Unavailable, "{refusal}"),
+        _ => {}
+    }
+    refusal
+}
+
+async fn page(State(attestor): State<Arc<Attestor>>) -> Page {
+    for (id, chain) in attestor.followed() {
+        let of_chain = [id.as_str()];
+        metrics().followed_height.set(of_chain, chain.height.unwrap_or_default() as f64);
+        metrics().lying_endpoints.set(of_chain, chain.liars.len() as f64);
+        metrics().stopped.set(of_chain, f64::from(chain.stopped.is_some()));
+    }
+    metrics().page()
 }
 
 async fn health(State(attestor): State<Arc<Attestor>>) -> (StatusCode, Json<Health>) {
@@ -134,14 +160,16 @@ async fn identity(State(attestor): State<Arc<Attestor>>) -> Json<Identity> {
 }
 
 async fn no_such_path(uri: Uri) -> Refusal {
-    let detail =
-        format!("no {}: there are POST /v1/attest, POST /v1/bitcoin, GET /v1/health and GET /v1/identity", uri.path());
+    let detail = format!(
+        "no {}: there are POST /v1/attest, POST /v1/bitcoin, GET /v1/health, GET /v1/identity and GET /metrics",
+        uri.path()
+    );
     Refusal::Http { status: StatusCode::NOT_FOUND, detail }
 }
 
 async fn no_such_method(method: Method, uri: Uri) -> Refusal {
     let detail = format!(
-        "{method} {}: there are POST /v1/attest, POST /v1/bitcoin, GET /v1/health and GET /v1/identity",
+        "{method} {}: there are POST /v1/attest, POST /v1/bitcoin, GET /v1/health, GET /v1/identity and GET /metrics",
         uri.path()
     );
     Refusal::Http { status: StatusCode::METHOD_NOT_ALLOWED, detail }

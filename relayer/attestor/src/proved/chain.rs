@@ -9,6 +9,7 @@ use aes_chains::cosmos::Prover;
 use aes_chains::{ChainError, Head};
 use aes_evidence::cosmos::{store_key, ModuleRoot};
 use aes_protocol::{Bytes, ChainId};
+use aes_telemetry::{fault, Fault};
 use async_trait::async_trait;
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
@@ -101,7 +102,7 @@ impl Followed {
     }
 
     pub(super) fn stop(&self, stop: Stop) {
-        tracing::error!(chain = %self.chain, %stop, "nothing of this chain is signed any more");
+        fault!(Fault::Stopped, chain = %self.chain, %stop, "nothing of this chain is signed any more");
         self.stopped.get_or_init(|| stop);
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aes_protocol::ChainId;
+use aes_telemetry::{fault, Fault};
 
 pub(super) struct Liars {
     chain: ChainId,
@@ -18,7 +19,7 @@ impl Liars {
 
     pub fn caught(&self, endpoint: &str, lie: &str) {
         if self.map().insert(endpoint.into(), lie.into()).is_none() {
-            tracing::error!(chain = %self.chain, endpoint, lie, "an endpoint lies: it is not asked any more");
+            fault!(Fault::EndpointLies, chain = %self.chain, endpoint, lie, "an endpoint lies: it is not asked any more");
         }
     }
 

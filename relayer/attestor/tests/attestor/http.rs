@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aes_attestor::{AttestRefusal, AttestorClient, Code, Health, NodeHealth, Problem, StartError};
+use aes_protocol::Hash32;
 use reqwest::header::CONTENT_TYPE;
 use tokio::net::TcpListener;
 
@@ -126,5 +127,19 @@ async fn it_listens_on_loopback_only() {
 async fn a_client_wants_an_http_url() {
     for bad in ["", "127.0.0.1:7070", "ftp://127.0.0.1", "http://"] {
         assert!(matches!(AttestorClient::new(bad), Err(AttestRefusal::Url { .. })), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn metrics_tell_what_was_asked_and_every_fault_from_the_start() {
+    let world = World::new(&set(1, 1, &[1]));
+    let attestor = Running::start(&world, 1).await;
+    attestor.client.attest(&prepared(Hash32::default())).await.unwrap_err();
+    let page = http().get(format!("{}/metrics", attestor.client.url())).send().await.unwrap();
+    assert!(page.headers()[CONTENT_TYPE].to_str().unwrap().starts_with("application/openmetrics-text"));
+    let page = page.text().await.unwrap();
+    for line in ["aes_statements_total{outcome=\"unknown_execution\"}", "aes_faults_total{code=\"AES-A-ENDPOINT-LIES\""]
+    {
+        assert!(page.contains(line), "no {line} in {page}");
     }
 }

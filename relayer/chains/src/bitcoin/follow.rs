@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use aes_bitcoin::{Etched, LedgerError, Tip};
+use aes_telemetry::{fault, Fault};
 use bitcoin::{BlockHash, ScriptBuf};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -168,7 +169,7 @@ impl Follower {
                 None => return Ok(()),
             };
             if let Err(LedgerError::TooDeep) = undone {
-                tracing::error!(chain = %self.node.id, "a reorg deeper than can be undone: reading the chain anew");
+                fault!(Fault::DeepReorg, chain = %self.node.id, "a reorg deeper than can be undone: reading the chain anew");
                 let index = self.new_index().await?;
                 self.state_mut().index = Some(index);
                 return Ok(());
@@ -184,7 +185,8 @@ impl Follower {
         if gone < self.followed.depth {
             tracing::warn!(chain = %self.node.id, blocks = gone, "a reorg: went back to height {}", to.height);
         } else {
-            tracing::error!(
+            fault!(
+                Fault::DeepReorg,
                 chain = %self.node.id,
                 blocks = gone,
                 "a reorg deeper than finality ({} blocks): pause the coordinator and look at the executions since height {}",

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use aes_telemetry::metrics;
 use reqwest::{StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde::Deserialize;
@@ -101,7 +102,10 @@ impl Endpoints {
         let (resting, awake): (Vec<_>, Vec<_>) = self.endpoints.iter().partition(|endpoint| endpoint.rests());
         let mut causes = Vec::new();
         for endpoint in awake.into_iter().chain(resting) {
-            match self.ask(endpoint, method, &params).await {
+            let answer = self.ask(endpoint, method, &params).await;
+            let outcome = if answer.is_ok() { "answered" } else { "failed" };
+            metrics().endpoint_answers.add([&format!("bip122:{}", self.genesis), &endpoint.name(), outcome], 1);
+            match answer {
                 Ok(answer) => {
                     endpoint.rest_until(None);
                     let value = answer.map_err(RpcError::Refused)?;

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aes_protocol::ChainId;
+use aes_telemetry::{fault, metrics, Fault};
 use tendermint_rpc::client::CompatMode;
 use tendermint_rpc::error::{Error, ErrorDetail};
-use tendermint_rpc::{Client, HttpClient, HttpClientUrl};
+use tendermint_rpc::{Client, HttpClient, HttpClientUrl, Url};
 
 use crate::error::ChainError;
 
@@ -18,6 +19,8 @@ pub(super) struct Endpoints {
 }
 
 struct Endpoint {
+    /// host and port: the rest of a URL may be secret
+    name: String,
     client: HttpClient,
     /// it has said once that it is of the right chain
     checked: AtomicBool,
@@ -38,8 +41,14 @@ impl Endpoints {
     pub fn new(chain: ChainId, urls: &[String], timeout: Duration) -> Result<Self, Error> {
         let endpoint = |url: &String| {
             let url: HttpClientUrl = url.parse()?;
+            let parts = Url::from(url.clone());
             let client = HttpClient::builder(url).compat_mode(CompatMode::V0_38).timeout(timeout).build()?;
-            Ok(Endpoint { client, checked: AtomicBool::new(false), denounced: AtomicBool::new(false) })
+            Ok(Endpoint {
+                name: format!("{}:{}", parts.host(), parts.port()),
+                client,
+                checked: AtomicBool::new(false),
+                denounced: AtomicBool::new(false),
+            })
         };
         let endpoints = urls.iter().map(endpoint).collect::<Result<Vec<_>, Error>>()?;
         Ok(Self { chain, endpoints, current: AtomicUsize::new(0) })
@@ -54,7 +63,11 @@ impl Endpoints {
         let mut nonsense = false;
         for offset in 0..self.endpoints.len() {
             let position = (first + offset) % self.endpoints.len();
-            match self.ask_one(&self.endpoints[position], &request).await {
+            let endpoint = &self.endpoints[position];
+            let answer = self.ask_one(endpoint, &request).await;
+            let outcome = if answer.is_ok() { "answered" } else { "failed" };
+            metrics().endpoint_answers.add([self.chain.as_str(), &endpoint.name, outcome], 1);
+            match answer {
                 Ok(answer) => {
                     self.current.store(position, Ordering::Relaxed);
                     return Ok(answer);
@@ -96,7 +109,7 @@ impl Endpoints {
         if network.as_str() != self.chain.reference() {
             let cause = format!("a node of the list is of chain '{network}'; correct the rpc list");
             if !endpoint.denounced.swap(true, Ordering::Relaxed) {
-                tracing::error!("{}: {cause}; it is never asked for anything else", self.chain);
+                fault!(Fault::WrongChain, "{}: {cause}; it is never asked for anything else", self.chain);
             }
             return Err(Failure::Nonsense(cause));
         }

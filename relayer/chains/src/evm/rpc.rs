@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use aes_telemetry::{fault, metrics, Fault};
 use async_trait::async_trait;
 use ethers_core::types::U256;
 use ethers_providers::{JsonRpcClient, JsonRpcError, ProviderError, RpcError};
@@ -137,7 +138,7 @@ impl Endpoints {
         if got != self.chain_number.into() {
             let cause = format!("is a node of chain {got}, not {}; correct the rpc list", self.chain_number);
             if !endpoint.denounced.swap(true, Ordering::Relaxed) {
-                tracing::error!("rpc {}: {cause}; it is never asked for anything else", endpoint.name());
+                fault!(Fault::WrongChain, "rpc {}: {cause}; it is never asked for anything else", endpoint.name());
             }
             return Err(cause);
         }
@@ -168,7 +169,10 @@ impl JsonRpcClient for Endpoints {
         let (resting, awake): (Vec<_>, Vec<_>) = self.endpoints.iter().partition(|endpoint| endpoint.rests());
         let mut causes = Vec::new();
         for endpoint in awake.into_iter().chain(resting) {
-            match self.ask(endpoint, method, &params).await {
+            let answer = self.ask(endpoint, method, &params).await;
+            let outcome = if answer.is_ok() { "answered" } else { "failed" };
+            metrics().endpoint_answers.add([&format!("eip155:{}", self.chain_number), &endpoint.name(), outcome], 1);
+            match answer {
                 Ok(answer) => {
                     endpoint.rest_until(None);
                     return Ok(serde_json::from_value(answer.map_err(RpcFailure::Refused)?)?);
