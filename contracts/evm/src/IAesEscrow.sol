@@ -41,7 +41,7 @@ struct Settings {
 /// @title The AES escrow of one EVM chain
 /// @notice Holds the legs of executions until the home chain's decision, certified by the attestors, settles them.
 interface IAesEscrow {
-    /// @notice A leg is held. What is not here, `from`, the leg hash covers; the token's Transfer beside it has it too.
+    /// @notice A leg is held. Its accounts are not here: the leg hash covers them, and the home chain has the leg whole.
     event Prepared(bytes32 indexed executionId, bytes32 indexed legHash, Terms terms);
     event Finalized(bytes32 indexed executionId, bytes32 indexed legHash);
     event Released(bytes32 indexed executionId, bytes32 indexed legHash, bool wasHeld);

@@ -7,16 +7,16 @@ import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/Messa
 
 import {Caip2} from "../src/Caip2.sol";
 import {Attestor, AttestorSet, Certificates, StoredSet} from "../src/Certificates.sol";
-import {Function, Legs} from "../src/Legs.sol";
+import {Legs} from "../src/Legs.sol";
 import {Statements} from "../src/Statements.sol";
+import {VectorFile} from "./VectorFile.sol";
 import {vm} from "./Vm.sol";
 
-contract VectorsTest {
-    string private json;
+contract VectorsTest is VectorFile {
     bytes32 private domain;
 
-    function setUp() public {
-        json = vm.readFile("../../tests/vectors/protocol.json");
+    function setUp() public override {
+        super.setUp();
         domain = vm.parseJsonBytes32(json, ".domain.separator");
     }
 
@@ -69,9 +69,7 @@ contract VectorsTest {
             for (uint256 i; i < leaves.length; ++i) {
                 string memory key = item(string.concat(item(".decisions", e), ".decisions"), i);
                 bytes32 executionId = vm.parseJsonBytes32(json, string.concat(key, ".execution_id"));
-                uint8 decision =
-                    same(vm.parseJsonString(json, string.concat(key, ".decision")), "commit") ? 1 : 2;
-                vm.assertEq(Statements.decision(executionId, decision), leaves[i], key);
+                vm.assertEq(Statements.decision(executionId, decisionOf(key, ".decision")), leaves[i], key);
             }
         }
         vm.assertTrue(e > 0, "there are some");
@@ -163,7 +161,7 @@ contract VectorsTest {
         return ecrecover(digest, uint8(signature[64]), r, s);
     }
 
-    /// The statements an escrow reads; the coordinator's own two are hashed nowhere on an EVM chain.
+    /// The statements an escrow reads; VectorsOfHome.t.sol has the coordinator's own two.
     function checkStatement(string memory key, uint64 set, bytes32 hash) private view {
         if (has(string.concat(key, ".opened"))) {
             bytes32 executionId = vm.parseJsonBytes32(json, string.concat(key, ".opened.execution_id"));
@@ -191,34 +189,20 @@ contract VectorsTest {
     }
 
     function hashLeg(string calldata key) external view returns (bool ours, bytes32 hash) {
-        bytes memory escrow = field(key, ".escrow");
-        (bytes memory from, bytes memory to) = (field(key, ".from"), field(key, ".to"));
+        bytes memory escrow = account(key, ".escrow");
+        (bytes memory from, bytes memory to) = (account(key, ".from"), account(key, ".to"));
         ours = escrow.length == 20 && (from.length == 0 || from.length == 20)
             && (to.length == 0 || to.length == 20);
         if (!ours) return (false, 0);
         hash = Legs.hash(
-            vm.parseJsonUint(json, string.concat(key, ".index")),
-            uint256(functionOf(vm.parseJsonString(json, string.concat(key, ".function")))),
+            number(key, ".index"),
+            functionOf(key, ".function"),
             address(bytes20(from)),
             address(bytes20(to)),
-            vm.parseJsonUint(json, string.concat(key, ".amount")),
-            keccak256(bytes(vm.parseJsonString(json, string.concat(key, ".chain")))),
+            number(key, ".amount"),
+            keccak256(bytes(text(key, ".chain"))),
             keccak256(escrow)
         );
-    }
-
-    /// An empty account reads as "0x", which the cheatcode takes for text.
-    function field(string calldata key, string memory name) private view returns (bytes memory) {
-        string memory full = string.concat(key, name);
-        return same(vm.parseJsonString(json, full), "0x") ? bytes("") : vm.parseJsonBytes(json, full);
-    }
-
-    function functionOf(string memory name) private pure returns (Function) {
-        string[5] memory names = ["transfer", "lock", "unlock", "mint", "burn"];
-        for (uint256 i; i < 5; ++i) {
-            if (same(name, names[i])) return Function(i);
-        }
-        revert(string.concat("unknown function ", name));
     }
 
     function setAt(string memory key) private view returns (AttestorSet memory set) {
@@ -234,17 +218,5 @@ contract VectorsTest {
                 vm.parseJsonBytes32(json, string.concat(item(list, i), ".bitcoin_key"))
             );
         }
-    }
-
-    function has(string memory key) private view returns (bool) {
-        return vm.keyExistsJson(json, key);
-    }
-
-    function item(string memory key, uint256 i) private pure returns (string memory) {
-        return string.concat(key, "[", vm.toString(i), "]");
-    }
-
-    function same(string memory a, string memory b) private pure returns (bool) {
-        return keccak256(bytes(a)) == keccak256(bytes(b));
     }
 }
