@@ -2,13 +2,14 @@
 // What every test of the escrow starts from: a token, an escrow, three attestors (2 of 3), and words to speak to them.
 pragma solidity 0.8.37;
 
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 
 import {AesEscrow} from "../src/AesEscrow.sol";
 import {AlzToken} from "../src/AlzToken.sol";
 import {Attestor, AttestorSet} from "../src/Certificates.sol";
 import {Status} from "../src/Holds.sol";
-import {Settings} from "../src/IAesEscrow.sol";
+import {PermitData, Settings} from "../src/IAesEscrow.sol";
 import {Function, Leg} from "../src/Legs.sol";
 import {Limits} from "../src/Reserve.sol";
 import {Statements} from "../src/Statements.sol";
@@ -65,6 +66,13 @@ abstract contract Base {
             setGrace: SET_GRACE,
             admin: admin
         });
+    }
+
+    /// Another escrow, for another token.
+    function useToken(IERC20 of_) internal {
+        escrow = new AesEscrow(settings(address(of_)));
+        vm.prank(depositor);
+        of_.approve(address(escrow), type(uint256).max);
     }
 
     // ---- legs
@@ -198,6 +206,30 @@ abstract contract Base {
             }
             sorted[place] = key;
         }
+    }
+
+    // ---- a depositor's word
+
+    function authorization(Leg memory leg) internal view returns (bytes memory) {
+        return sign(depositorKey, Statements.deposit(id, escrow.legHash(leg), deadline));
+    }
+
+    function permit(address spender, uint256 value) internal view returns (PermitData memory) {
+        bytes32 structHash = keccak256(
+            abi.encode(
+                keccak256(
+                    "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
+                ),
+                depositor,
+                spender,
+                value,
+                token.nonces(depositor),
+                deadline
+            )
+        );
+        (uint8 v, bytes32 r, bytes32 s) =
+            vm.sign(depositorKey, MessageHashUtils.toTypedDataHash(token.DOMAIN_SEPARATOR(), structHash));
+        return PermitData(value, deadline, v, r, s);
     }
 
     // ---- what is expected

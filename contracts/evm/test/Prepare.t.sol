@@ -174,7 +174,7 @@ contract PrepareTest is Base {
         vm.prank(depositor);
         token.approve(address(escrow), 0);
         Leg memory leg = transferLeg(100 * ALZ);
-        escrow.prepareFor(id, deadline, leg, authorization(leg), permit(100 * ALZ));
+        escrow.prepareFor(id, deadline, leg, authorization(leg), permit(address(escrow), 100 * ALZ));
         assertStatus(leg, Status.Held, "held");
         assertBooks(0, 100 * ALZ, 0);
     }
@@ -183,7 +183,7 @@ contract PrepareTest is Base {
         vm.prank(depositor);
         token.approve(address(escrow), 0);
         Leg memory leg = transferLeg(100 * ALZ);
-        PermitData memory p = permit(100 * ALZ);
+        PermitData memory p = permit(address(escrow), 100 * ALZ);
         token.permit(depositor, address(escrow), p.value, p.deadline, p.v, p.r, p.s);
         escrow.prepareFor(id, deadline, leg, authorization(leg), p);
         assertStatus(leg, Status.Held, "held");
@@ -202,7 +202,7 @@ contract PrepareTest is Base {
         Leg memory leg = transferLeg(100 * ALZ);
         Leg memory stolen = transferLeg(100 * ALZ);
         stolen.to = address(this);
-        PermitData memory p = permit(100 * ALZ);
+        PermitData memory p = permit(address(escrow), 100 * ALZ);
         bytes memory signature = authorization(leg);
         refuseFor(id, deadline, stolen, signature, p);
         refuseFor(keccak256("another execution"), deadline, leg, signature, p);
@@ -332,27 +332,5 @@ contract PrepareTest is Base {
 
     function settled(Leg memory leg, Status status) private view returns (bytes memory) {
         return abi.encodeWithSelector(IAesEscrow.HoldSettled.selector, id, escrow.legHash(leg), status);
-    }
-
-    function authorization(Leg memory leg) private view returns (bytes memory) {
-        return sign(depositorKey, Statements.deposit(id, escrow.legHash(leg), deadline));
-    }
-
-    function permit(uint256 value) private view returns (PermitData memory) {
-        bytes32 structHash = keccak256(
-            abi.encode(
-                keccak256(
-                    "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
-                ),
-                depositor,
-                address(escrow),
-                value,
-                token.nonces(depositor),
-                deadline
-            )
-        );
-        (uint8 v, bytes32 r, bytes32 s) =
-            vm.sign(depositorKey, MessageHashUtils.toTypedDataHash(token.DOMAIN_SEPARATOR(), structHash));
-        return PermitData(value, deadline, v, r, s);
     }
 }

@@ -2,9 +2,6 @@
 // Tokens that refuse: the rest of a batch goes through, and nobody can make a payable leg look unpayable.
 pragma solidity 0.8.37;
 
-import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-
-import {AesEscrow} from "../src/AesEscrow.sol";
 import {Status} from "../src/Holds.sol";
 import {IAesEscrow} from "../src/IAesEscrow.sol";
 import {Leg} from "../src/Legs.sol";
@@ -77,12 +74,6 @@ contract RefusalTest is Base {
     }
 
     // ---- helpers
-
-    function useToken(IERC20 of_) private {
-        escrow = new AesEscrow(settings(address(of_)));
-        vm.prank(depositor);
-        of_.approve(address(escrow), type(uint256).max);
-    }
 
     function threeLegs() private returns (Leg[] memory legs) {
         legs = new Leg[](3);

@@ -29,6 +29,11 @@ interface Vm {
     function getRecordedLogs() external returns (Log[] memory logs);
 
     function readFile(string calldata path) external view returns (string memory);
+    function writeFile(string calldata path, string calldata text) external;
+    function envOr(string calldata name, bool otherwise) external view returns (bool);
+    function toString(bytes calldata value) external pure returns (string memory);
+    function toString(bytes32 value) external pure returns (string memory);
+    function toString(address value) external pure returns (string memory);
     function toString(uint256 value) external pure returns (string memory);
     function keyExistsJson(string calldata json, string calldata key) external view returns (bool);
     function parseJsonUint(string calldata json, string calldata key) external pure returns (uint256);
