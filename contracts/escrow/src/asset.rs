@@ -6,6 +6,7 @@ use cosmwasm_std::{
 use serde::{Deserialize, Serialize};
 
 use crate::error::ContractError;
+use crate::execute::address as address_of;
 use crate::msg::Asset;
 
 const DECIMALS: u8 = 18;
@@ -46,7 +47,7 @@ impl Asset {
                 }
             }
             Self::Cw20 { address } => {
-                let address = deps.api.addr_validate(&address)?;
+                let address = address_of(deps.api, "cw20", address)?;
                 let info: TokenInfo = deps
                     .querier
                     .query_wasm_smart(&address, &Cw20Query::TokenInfo {})

@@ -8,7 +8,7 @@ use aes_protocol::Decision;
 
 use crate::error::ContractError;
 use crate::execute::prepare::Prepare;
-use crate::execute::{escape, reserve, settle};
+use crate::execute::{address, escape, reserve, settle};
 use crate::limits::Reserve;
 use crate::msg::{BalancesResponse, ExecuteMsg, InstantiateMsg, MigrateMsg, QueryMsg, ReceiveMsg, Settings};
 use crate::state::{Config, BALANCES, CONFIG, RESERVE};
@@ -55,8 +55,8 @@ pub fn execute(deps: DepsMut, env: Env, info: MessageInfo, msg: ExecuteMsg) -> R
         }
         ExecuteMsg::Receive { sender: from, amount, msg } => {
             CONFIG.load(deps.storage)?.asset.expect_cw20(&info)?;
-            let from = deps.api.addr_validate(&from)?;
-            match from_json(msg)? {
+            let from = address(deps.api, "sender", from)?;
+            match from_json(msg).map_err(|cause| ContractError::Inside(cause.as_ref().to_string()))? {
                 ReceiveMsg::Prepare { execution_id, deadline, leg } => {
                     Prepare::new(execution_id, deadline, leg).with_cw20(deps, &env, &from, amount)
                 }
@@ -82,7 +82,7 @@ pub fn execute(deps: DepsMut, env: Env, info: MessageInfo, msg: ExecuteMsg) -> R
         ExecuteMsg::Pause {} => Ok(Response::new().add_event(aes_authority::pause(deps.storage, sender)?)),
         ExecuteMsg::Unpause {} => Ok(Response::new().add_event(aes_authority::unpause(deps.storage, sender)?)),
         ExecuteMsg::ProposeAdmin { admin } => {
-            let admin = deps.api.addr_validate(&admin)?;
+            let admin = address(deps.api, "admin", admin)?;
             Ok(Response::new().add_event(aes_authority::propose_admin(deps.storage, sender, admin)?))
         }
         ExecuteMsg::AcceptAdmin {} => Ok(Response::new().add_event(aes_authority::accept_admin(deps.storage, sender)?)),

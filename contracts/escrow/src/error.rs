@@ -15,6 +15,9 @@ pub enum ContractError {
     #[error(transparent)]
     Leg(#[from] LegError),
 
+    #[error("{what} '{address}' is not an address of this chain ({cause}); give its bech32 address in lower case")]
+    Address { what: &'static str, address: String, cause: String },
+
     // ---- instantiate and migrate
     #[error("chain '{given}' is not the chain this runs on; give '{actual}'")]
     OtherChain { given: ChainId, actual: String },
@@ -44,6 +47,8 @@ pub enum ContractError {
     SendCw20(String),
     #[error("'receive' is for ALZ's cw20 to call, not for {sender}; {hint}")]
     NotOurCw20 { sender: Addr, hint: String },
+    #[error("the message inside cw20's 'send' is none of this contract's ({0}); give 'prepare' or 'fund_vault'")]
+    Inside(String),
     #[error("amount is zero; give at least one base unit")]
     ZeroAmount,
 

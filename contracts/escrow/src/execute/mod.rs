@@ -22,6 +22,14 @@ fn check_ours(config: &Config, leg: &Leg) -> Result<(), ContractError> {
     Ok(())
 }
 
+pub fn address(api: &dyn Api, what: &'static str, address: String) -> Result<Addr, ContractError> {
+    api.addr_validate(&address).map_err(|cause| ContractError::Address {
+        what,
+        address,
+        cause: cause.as_ref().to_string(),
+    })
+}
+
 fn check_depositor(api: &dyn Api, sender: &Addr, leg: &Leg) -> Result<(), ContractError> {
     let sender = Bytes::from(api.addr_canonicalize(sender.as_str())?.as_slice());
     if sender == leg.from {

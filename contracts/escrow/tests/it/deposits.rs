@@ -135,6 +135,16 @@ fn cw20_comes_by_its_own_contract_in_exactly_the_amount() {
 }
 
 #[test]
+fn what_a_cw20_brings_for_nothing_known_goes_back_with_a_word() {
+    let mut world = World::new(Kind::Cw20);
+    let alice = world.alice.clone();
+    let error = world.send_cw20(&alice, 100, &serde_json::json!({ "lock": {} })).unwrap_err();
+    assert!(error.contains("the message inside cw20's 'send' is none of this contract's"), "{error}");
+    assert!(error.contains("give 'prepare' or 'fund_vault'"), "{error}");
+    assert_eq!((world.books(), world.owns(&alice)), ((0, 0, 0), RICH));
+}
+
+#[test]
 fn a_cw20_is_not_received_where_alz_is_a_bank_denom() {
     let mut world = World::new(Kind::Native);
     let alice = world.alice.clone();

@@ -131,6 +131,8 @@ fn the_messages_of_the_admin_are_the_admins() {
     ] {
         assert!(world.send(&alice, &msg, &[]).is_err(), "{msg:?}");
     }
+    let error = world.admin_sends(&ExecuteMsg::ProposeAdmin { admin: "nobody".into() }).unwrap_err();
+    assert!(error.contains("admin 'nobody' is not an address of this chain"), "{error}");
     // two steps: proposed by the one, taken by the other
     world.admin_sends(&ExecuteMsg::ProposeAdmin { admin: alice.to_string() }).unwrap();
     assert!(world.send(&bob, &ExecuteMsg::AcceptAdmin {}, &[]).is_err());

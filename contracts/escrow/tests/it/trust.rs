@@ -159,6 +159,10 @@ fn an_escrow_is_not_made_of_wrong_settings() {
         (settings(|s| s.set_grace = u64::MAX), "setting set_grace is 18446744073709551615 seconds; give 0 to"),
         (InstantiateMsg { asset: Asset::Native { denom: "1z".into() }, ..good.clone() }, "'1z' is not a bank denom"),
         (
+            InstantiateMsg { asset: Asset::Cw20 { address: "0x12".into() }, ..good.clone() },
+            "cw20 '0x12' is not an address of this chain",
+        ),
+        (
             InstantiateMsg { asset: Asset::Cw20 { address: escrow.to_string() }, ..good.clone() },
             "does not answer token_info",
         ),

@@ -150,7 +150,7 @@ impl World {
         self.send(&self.admin.clone(), msg, &[])
     }
 
-    pub fn send_cw20(&mut self, sender: &Addr, amount: u128, msg: &ReceiveMsg) -> Outcome {
+    pub fn send_cw20(&mut self, sender: &Addr, amount: u128, msg: &impl serde::Serialize) -> Outcome {
         let send = cw20::Execute::Send {
             contract: self.escrow.to_string(),
             amount: amount.into(),
