@@ -38,7 +38,7 @@ enum Command {
     Relay,
     /// moves every chain to a next attestor set that the current one has signed
     Rotate(rotate::Rotate),
-    /// pauses, unpauses, takes over as admin
+    /// pauses, unpauses, takes over as admin, migrates the coordinator
     #[command(subcommand)]
     Admin(admin::Admin),
     /// brings both decisions that attestors signed of one execution to the coordinator, which stops taking new ones
@@ -107,9 +107,15 @@ async fn run(aes: &Aes) -> Result<ExitCode> {
     let context = || Context::open(&aes.config);
     match &aes.command {
         Command::Deploy(command) => command.run(&aes.config, output).await?,
-        Command::Attest(command) => command.run(&aes.config).await?,
+        Command::Attest(command) => command.run(&aes.config, output).await?,
         Command::Relay => relay::run(&aes.config).await?,
-        Command::Rotate(command) => command.run(&context().await?, output).await?,
+        Command::Rotate(command) => {
+            let report = command.run(&context().await?).await?;
+            output.say(&report)?;
+            if !report.passed() {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Command::Open(command) => output.say(&command.run(&context().await?).await?)?,
         Command::Prepare(command) => output.say(&command.run(&context().await?).await?)?,
         Command::Status(command) => command.run(&context().await?, output).await?,

@@ -9,4 +9,4 @@ pub use file::{
     AttestConfig, BitcoinConfig, ChainConfig, Config, ConfigError, DeployChain, DeployConfig, FollowConfig, RelayConfig,
 };
 pub use keys::{KeyError, KeyRef, SecretKey};
-pub use manifest::{Anchor, BitcoinEscrow, Manifest, ManifestChain, ManifestError};
+pub use manifest::{write_whole, Anchor, BitcoinEscrow, Manifest, ManifestChain, ManifestError};

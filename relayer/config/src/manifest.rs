@@ -1,6 +1,6 @@
 //! The manifest: addresses and code hashes of one deployment. Written by `aes deploy`, read by everything else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,12 @@ pub struct Manifest {
     /// ERC-20 addresses of ALZ that `aes deploy` has made on chains whose escrow it has not made yet
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tokens: BTreeMap<ChainId, String>,
+    /// code of ALZ where it is a contract: keccak-256 of the ERC-20's, sha-256 of the cw20's wasm
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub asset_code: BTreeMap<ChainId, Hash32>,
+    /// chains whose vault has had its first filling: what leaves it afterwards is not missing from it
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub filled: BTreeSet<ChainId>,
     /// a block of each CosmWasm chain from which an attestor can follow its headers
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub anchors: BTreeMap<ChainId, Anchor>,
@@ -89,16 +95,8 @@ impl Manifest {
             .map_err(|error| ManifestError::Parse { path: path.into(), cause: error.to_string() })
     }
 
-    /// Whole or not at all: written beside, synced and renamed.
     pub fn save(&self, path: &Path) -> Result<(), ManifestError> {
-        let write = || -> std::io::Result<()> {
-            let beside = path.with_extension("new");
-            let mut file = std::fs::File::create(&beside)?;
-            file.write_all((serde_json::to_string_pretty(self)? + "\n").as_bytes())?;
-            file.sync_all()?;
-            std::fs::rename(&beside, path)
-        };
-        write().map_err(|source| ManifestError::Write { path: path.into(), source })
+        write_whole(path, self).map_err(|source| ManifestError::Write { path: path.into(), source })
     }
 
     pub fn chain(&self, id: &ChainId) -> Result<&ManifestChain, ManifestError> {
@@ -108,4 +106,13 @@ impl Manifest {
     pub fn bitcoin(&self, id: &ChainId) -> Result<&BitcoinEscrow, ManifestError> {
         self.bitcoin.get(id).ok_or_else(|| ManifestError::NoChain(id.clone()))
     }
+}
+
+/// As JSON, whole or not at all: written beside, synced and renamed.
+pub fn write_whole(path: &Path, value: &impl Serialize) -> std::io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut file = std::fs::File::create(&beside)?;
+    file.write_all((serde_json::to_string_pretty(value)? + "\n").as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)
 }

@@ -8,6 +8,7 @@ use std::process::Stdio;
 use anyhow::{ensure, Context as _, Result};
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
+use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::task::{JoinHandle, JoinSet};
@@ -36,6 +37,13 @@ impl Aes {
         Ok(Self { child, log: log.into() })
     }
 
+    /// By itself, and well.
+    pub async fn ended(mut self) -> Result<()> {
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await.context("it does not end")??;
+        ensure!(ended.success(), "ended with {ended}; its log is {}", self.log.display());
+        Ok(())
+    }
+
     /// SIGTERM, as a service manager ends it; it must end well, and soon.
     pub async fn terminate(mut self) -> Result<()> {
         let pid = self.child.id().context("the process has ended by itself")?;
@@ -44,6 +52,36 @@ impl Aes {
         ensure!(ended.success(), "ended with {ended}; its log is {}", self.log.display());
         Ok(())
     }
+}
+
+/// What a command that ended by itself said.
+pub struct Said {
+    pub ok: bool,
+    pub out: String,
+    pub err: String,
+}
+
+impl Said {
+    /// Its answers, one JSON object a line.
+    pub fn json(&self) -> Result<Vec<Value>> {
+        ensure!(self.ok, "it failed: {}", self.err);
+        self.objects()
+    }
+
+    pub fn objects(&self) -> Result<Vec<Value>> {
+        let line = |line: &str| serde_json::from_str(line).with_context(|| format!("not JSON: {line}"));
+        self.out.lines().map(line).collect()
+    }
+}
+
+/// The binary with these words, until it has ended. `AES_PASSWORD` is set as a user would.
+pub async fn aes(config: &Path, words: &[&str]) -> Result<Said> {
+    let mut command = Command::new(binary()?);
+    command.arg("--config").arg(config).args(words).env("AES_PASSWORD", "a test's password").stdin(Stdio::null());
+    let ended = tokio::time::timeout(PATIENCE, command.kill_on_drop(true).output()).await;
+    let output = ended.with_context(|| format!("`aes {}` did not end", words.join(" ")))??;
+    let text = |bytes| String::from_utf8(bytes).context("not UTF-8");
+    Ok(Said { ok: output.status.success(), out: text(output.stdout)?, err: text(output.stderr)? })
 }
 
 /// Cargo builds it beside the tests: `cargo build --bin aes`, which `make test-e2e` does first.

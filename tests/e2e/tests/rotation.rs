@@ -15,9 +15,9 @@ use aes_cli::commands::keys::Accounts;
 use aes_cli::commands::relay::run_until;
 use aes_cli::commands::report::ReportEquivocation;
 use aes_cli::commands::rollback::Rollback;
-use aes_cli::commands::rotate::Rotate;
+use aes_cli::commands::rotate::{Report, Rotate};
 use aes_cli::context::Context;
-use aes_cli::devnet::{ALLIANZA, DEPLOYER, RELAYER, USER};
+use aes_cli::devnet::{ALLIANZA, DEPLOYER, ETHEREUM, RELAYER, USER};
 use aes_cli::output::Output;
 use aes_config::{AttestConfig, Config, KeyRef, SecretKey};
 use aes_coordinator::msg::{EquivocationsResponse, QueryMsg, State};
@@ -135,12 +135,25 @@ impl Rotation {
 
     async fn approve(&self, attestor: &str, set: &Path) -> Result<()> {
         let words = ["approve", "--set", &set.display().to_string()];
-        typed::<Attest>(&words)?.run(&self.data().join(format!("{attestor}.toml"))).await
+        typed::<Attest>(&words)?.run(&self.data().join(format!("{attestor}.toml")), Output::Text).await
     }
 
-    async fn rotate(&self, set: &Path) -> Result<()> {
+    async fn rotate(&self, set: &Path) -> Result<Report> {
+        self.rotate_by(&self.relayer, set).await
+    }
+
+    async fn rotate_by(&self, config: &Path, set: &Path) -> Result<Report> {
         let rotate: Rotate = typed(&["--set", &set.display().to_string()])?;
-        rotate.run(&Context::open(&self.relayer).await?, Output::Text).await
+        rotate.run(&Context::open(config).await?).await
+    }
+
+    /// The relayer's config with nobody behind Ethereum's endpoint.
+    fn without_ethereum(&self) -> Result<PathBuf> {
+        let mut config = Config::load(&self.relayer)?;
+        config.chains.get_mut(&ETHEREUM.parse()?).context("ethereum")?.rpc = vec!["http://127.0.0.1:1".into()];
+        let file = self.data().join("without-ethereum.toml");
+        std::fs::write(&file, toml::to_string(&config)?)?;
+        Ok(file)
     }
 
     /// The set that each contract takes for its current one.
@@ -185,10 +198,19 @@ async fn one_attestor_is_exchanged_in_mid_flight(rotation: &Rotation) -> Result<
     rotation.approve("attestor-1", &file).await?;
     rotation.approve("attestor-2", &file).await?;
     net.prepare_all(&in_flight).await?;
-    rotation.rotate(&file).await?;
+    // a chain that is down stops no other, and is told when it is back, by the word of a set that signs no more
+    let told = rotation.rotate_by(&rotation.without_ethereum()?, &file).await?;
+    let said = told.to_string();
+    ensure!(!told.passed() && said.matches("rotated in block").count() == 3, "{said}");
+    ensure!(said.contains("BAD  eip155:11155111 escrow") && said.contains("no endpoint answered"), "{said}");
+    same("sets that differ", &rotation.current().await?.iter().filter(|set| **set != next).count(), &1)?;
+    let told = rotation.rotate(&file).await?;
+    let said = told.to_string();
+    ensure!(told.passed() && said.matches("rotated in block").count() == 1, "{said}");
     same("sets", &rotation.current().await?, &vec![next.clone(); 4])?;
     let replaced_at = net.user.home.time().await?;
-    rotation.rotate(&file).await?;
+    let again = rotation.rotate(&file).await?;
+    ensure!(again.passed() && again.to_string().matches("has this set already").count() == 4, "{again}");
     same("sets after a second time", &rotation.current().await?, &vec![next.clone(); 4])?;
     rotation.settles(&in_flight).await?;
     rotation.settles(&begun).await?;

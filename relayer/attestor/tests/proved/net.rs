@@ -137,6 +137,8 @@ async fn start() -> Net {
         conservation: Conservation::Off,
         chains: BTreeMap::from([(chain_id(), entry)]),
         tokens: BTreeMap::new(),
+        asset_code: BTreeMap::new(),
+        filled: Default::default(),
         bitcoin: BTreeMap::new(),
         anchors: BTreeMap::from([(chain_id(), Anchor { height: head.height, hash: head.hash })]),
     };

@@ -3,18 +3,25 @@
 use std::io::Write;
 use std::time::Duration;
 
-use aes_protocol::Hash32;
+use aes_coordinator::msg::ExecuteMsg as CoordinatorMsg;
+use aes_protocol::{Certificate, Hash32};
+use cosmrs::cosmwasm::MsgExecuteContract;
 use cosmrs::proto::cosmos::bank::v1beta1::MsgSend;
 use cosmrs::proto::cosmos::base::v1beta1::Coin as ProtoCoin;
 use cosmrs::proto::cosmwasm::wasm::v1::{
-    ContractInfo, MsgInstantiateContract, MsgStoreCode, MsgUpdateAdmin, QueryCodeRequest, QueryCodeResponse,
-    QueryContractInfoRequest, QueryContractInfoResponse,
+    ContractInfo, MsgInstantiateContract, MsgInstantiateContract2, MsgMigrateContract, MsgStoreCode, MsgUpdateAdmin,
+    QueryCodeRequest, QueryCodeResponse, QueryContractInfoRequest, QueryContractInfoResponse,
 };
-use cosmrs::Any;
+use cosmrs::tx::Msg;
+use cosmrs::{Any, Tx};
+use cosmwasm_std::{instantiate2_address, CanonicalAddr};
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 use tendermint_rpc::endpoint::tx;
+use tendermint_rpc::query::Query;
+use tendermint_rpc::{Client, Order};
 
+use super::account::bech32_of;
 use super::client::{any, CosmosClient};
 use super::fee::Gas;
 use crate::chain::TxId;
@@ -86,6 +93,83 @@ impl CosmosClient {
         let id = self.broadcast(vec![any(&message)], Gas::Simulated).await?;
         let found = self.included(&id, WAIT).await?;
         Ok((self.told(&found, "instantiate", "_contract_address")?, found.height.value()))
+    }
+
+    /// Where `instantiate_at` will put a contract of that code (sha-256 of the wasm), bech32.
+    pub fn address_of_instance(&self, code: &Hash32, salt: &Hash32) -> Result<String, ChainError> {
+        let creator = CanonicalAddr::from(self.signer()?.account.0.as_slice());
+        let refused = |cause: String| self.refused(format!("the address of a new contract: {cause}"));
+        let address = instantiate2_address(&code.0, &creator, &salt.0).map_err(|error| refused(error.to_string()))?;
+        bech32_of(&address.as_slice().into(), self.prefix()).map_err(|error| refused(error.to_string()))
+    }
+
+    /// As `instantiate`, at the address that `address_of_instance` tells beforehand.
+    pub async fn instantiate_at(
+        &self,
+        code_id: u64,
+        label: &str,
+        admin: Option<&str>,
+        salt: &Hash32,
+        msg: &impl Serialize,
+    ) -> Result<(), ChainError> {
+        let message = MsgInstantiateContract2 {
+            sender: self.address()?.into(),
+            admin: admin.unwrap_or_default().into(),
+            code_id,
+            label: label.into(),
+            msg: self.json(msg)?,
+            funds: vec![],
+            salt: salt.0.to_vec(),
+            fix_msg: false,
+        };
+        let id = self.broadcast(vec![any(&message)], Gas::Simulated).await?;
+        self.included(&id, WAIT).await?;
+        Ok(())
+    }
+
+    /// The height at which the contract at an address was made; `None`: there is none.
+    pub async fn made_at(&self, contract: &str) -> Result<Option<u64>, ChainError> {
+        match self.contract_info(contract).await {
+            Ok(info) => Ok(Some(info.created.map_or(1, |position| position.block_height))),
+            // wasmd's own words; a query has no error codes
+            Err(ChainError::Refused { cause, .. }) if cause.contains("no such contract") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Puts other code under a contract of which we are the migrator.
+    pub async fn migrate(&self, contract: &str, code_id: u64, msg: &impl Serialize) -> Result<TxId, ChainError> {
+        let message = MsgMigrateContract {
+            sender: self.address()?.into(),
+            contract: contract.into(),
+            code_id,
+            msg: self.json(msg)?,
+        };
+        self.broadcast(vec![any(&message)], Gas::Simulated).await
+    }
+
+    /// The certificate that moved the coordinator to an attestor set, from the transaction that brought it. `None`
+    /// where the node keeps no index of transactions that goes back so far.
+    pub async fn certificate_of_rotation(
+        &self,
+        coordinator: &str,
+        set: u64,
+    ) -> Result<Option<Certificate>, ChainError> {
+        let query = Query::eq("wasm-aes-rotated.new_set", set.to_string())
+            .and_eq("wasm-aes-rotated._contract_address", coordinator);
+        let found = self
+            .must(|client| {
+                let query = query.clone();
+                async move { client.tx_search(query, false, 1, 30, Order::Ascending).await }
+            })
+            .await?;
+        let sent = found.txs.iter().filter(|tx| tx.tx_result.code.is_ok()).filter_map(|tx| Tx::from_bytes(&tx.tx).ok());
+        let mut messages =
+            sent.flat_map(|tx| tx.body.messages).filter_map(|any| MsgExecuteContract::from_any(&any).ok());
+        Ok(messages.find_map(|message| match serde_json::from_slice(&message.msg).ok()? {
+            CoordinatorMsg::Rotate { set: next, certificate } if next.id == set => Some(certificate),
+            _ => None,
+        }))
     }
 
     pub async fn execute(&self, contract: &str, msg: &impl Serialize, funds: &[Coin]) -> Result<TxId, ChainError> {

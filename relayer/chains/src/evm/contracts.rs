@@ -6,9 +6,10 @@ use aes_config::ChainConfig;
 use aes_protocol::{Attestor, AttestorSet, ChainId, Domain, Hash32};
 use ethers_core::types::{Address, I256};
 use ethers_core::utils::to_checksum;
+use ethers_providers::Middleware;
 
 use super::abi::{self, escrow};
-use super::deploy::{EscrowSettings, EscrowState};
+use super::deploy::{Artifact, EscrowSettings, EscrowState};
 use super::node::{Client, Node};
 use crate::error::ChainError;
 
@@ -23,9 +24,20 @@ impl EvmReader {
         Ok(Self { node: Arc::new(node) })
     }
 
+    /// Of the newest block.
+    pub async fn height(&self) -> Result<u64, ChainError> {
+        self.node.height().await
+    }
+
     /// keccak-256 of the code there; `None` where there is none.
     pub async fn code_hash(&self, address: &str) -> Result<Option<Hash32>, ChainError> {
         self.node.code_hash(self.parse(address)?).await
+    }
+
+    /// Whether the contract there is of this build.
+    pub async fn is_build(&self, artifact: &Artifact, address: &str) -> Result<bool, ChainError> {
+        let code = self.node.client.get_code(self.parse(address)?, None).await;
+        Ok(artifact.leaves(&code.map_err(|error| self.node.failure(error))?))
     }
 
     /// The one account that may mint and burn; the zero address where none is set.

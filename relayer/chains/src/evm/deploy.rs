@@ -7,8 +7,8 @@ use std::path::Path;
 use aes_config::ChainConfig;
 use aes_protocol::{AttestorSet, Bytes, ChainId, Domain, Hash32};
 use ethers_core::abi::{encode, AbiEncode, Tokenizable};
-use ethers_core::types::{Address, Bytes as CallData, TransactionReceipt, U256};
-use ethers_core::utils::to_checksum;
+use ethers_core::types::{Address, BlockNumber, Bytes as CallData, TransactionReceipt, U256};
+use ethers_core::utils::{get_contract_address, to_checksum};
 use ethers_providers::Middleware;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,13 @@ impl Artifact {
         let text = std::fs::read_to_string(file).map_err(|error| fail(error.to_string()))?;
         serde_json::from_str(&text).map_err(|error| fail(error.to_string()))
     }
+
+    /// Whether a contract of this build leaves such code behind: it stands in the bytecode, with zeros where each
+    /// contract has immutables of its own.
+    pub(super) fn leaves(&self, code: &[u8]) -> bool {
+        let same = |built: &[u8]| built.iter().zip(code).all(|(built, is)| built == is || *built == 0);
+        !code.is_empty() && self.bytecode.windows(code.len()).any(same)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +65,7 @@ pub struct Deployed {
     /// as the chain writes it
     pub address: String,
     pub code_hash: Hash32,
-    /// block in which it was made
+    /// block in which it was made; one before that where it was found again
     pub height: u64,
 }
 
@@ -95,6 +102,16 @@ pub struct EscrowState {
     pub paused: bool,
     /// limits that wait, and from when anyone may apply them
     pub pending_limits: Option<(Limits, u64)>,
+}
+
+/// What became of a contract that was to be made, by the nonce of its transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Made {
+    There(Deployed),
+    /// its transaction is in no block yet
+    Waiting,
+    /// the nonce went to something else, or to nothing
+    Not,
 }
 
 pub struct EvmDeployer {
@@ -166,6 +183,28 @@ impl EvmDeployer {
             admin: self.parse(&settings.admin)?,
         };
         Ok([&artifact.bytecode[..], &encode(&[settings.into_token()])].concat())
+    }
+
+    /// The nonce of the next transaction, and where a contract that it makes will be.
+    pub async fn next_contract(&self) -> Result<(u64, String), ChainError> {
+        let nonce = self.nonce(BlockNumber::Pending).await?;
+        Ok((nonce, to_checksum(&get_contract_address(self.sender.address(), nonce), None)))
+    }
+
+    /// Looks for what `next_contract` told beforehand. `before`: a block in which it was not there yet.
+    pub async fn made(&self, nonce: u64, address: &str, before: u64) -> Result<Made, ChainError> {
+        if let Some(code_hash) = self.code_hash(address).await? {
+            let account = self.parse(address)?.as_bytes().into();
+            return Ok(Made::There(Deployed { account, address: address.into(), code_hash, height: before }));
+        }
+        let used = |next: u64| next > nonce;
+        let waits = used(self.nonce(BlockNumber::Pending).await?) && !used(self.nonce(BlockNumber::Latest).await?);
+        Ok(if waits { Made::Waiting } else { Made::Not })
+    }
+
+    async fn nonce(&self, at: BlockNumber) -> Result<u64, ChainError> {
+        let count = self.node.client.get_transaction_count(self.sender.address(), Some(at.into())).await;
+        Ok(count.map_err(|error| self.node.failure(error))?.as_u64())
     }
 
     async fn create(&self, code: Vec<u8>) -> Result<Deployed, ChainError> {

@@ -30,7 +30,7 @@ use crate::chain::{Chain, Depth, EscrowMessage, GasAccount, Head, Hold, Outcome,
 use crate::error::ChainError;
 use absent::Members;
 pub use contracts::EvmReader;
-pub use deploy::{Artifact, ArtifactError, Deployed, EscrowSettings, EscrowState, EvmDeployer, Limits};
+pub use deploy::{Artifact, ArtifactError, Deployed, EscrowSettings, EscrowState, EvmDeployer, Limits, Made};
 pub use message::{settlement_gas, EscrowCalls};
 use node::Client;
 pub use node::Node;

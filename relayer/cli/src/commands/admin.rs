@@ -1,6 +1,8 @@
 //! `aes admin`: what the admin of the contracts does at once, on all of them or on those named. What the deployment
 //! file says (limits, settings, the admin itself) is changed there, and `aes deploy` shows and makes the change.
 
+mod migrate;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -29,6 +31,12 @@ pub enum Admin {
     Unpause(Where),
     /// takes over as the admin where this config's key was proposed
     Accept(Where),
+    /// puts the coordinator's code from `deploy.artifacts` under the coordinator; escrows keep theirs for life
+    Migrate {
+        /// say what would be sent and what it costs; send nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -71,6 +79,14 @@ impl fmt::Display for Report {
     }
 }
 
+/// What the admin does to any contract.
+#[derive(Clone, Copy, PartialEq)]
+enum Action {
+    Pause,
+    Unpause,
+    Accept,
+}
+
 /// A contract with an admin.
 struct Contract {
     name: String,
@@ -103,19 +119,31 @@ struct State {
 impl Admin {
     pub async fn run(&self, config: &Config) -> Result<Report> {
         let (action, place) = match self {
-            Self::Pause(place) => ("pause", place),
-            Self::Unpause(place) => ("unpause", place),
-            Self::Accept(place) => ("accept", place),
+            Self::Pause(place) => (Action::Pause, place),
+            Self::Unpause(place) => (Action::Unpause, place),
+            Self::Accept(place) => (Action::Accept, place),
+            Self::Migrate { dry_run } => return migrate::migrate(config, *dry_run).await,
         };
         let manifest = Manifest::load(&config.manifest)?;
-        let contracts = self.contracts(config, &manifest, &place.on)?;
+        let contracts = action.contracts(config, &manifest, &place.on)?;
         // each chain by itself: one that is down must not keep the others from pausing
-        let answers = contracts.into_iter().map(|(id, contracts)| self.on_chain(config, id, contracts, place));
-        Ok(Report { action, contracts: join_all(answers).await.into_iter().flatten().collect() })
+        let answers = contracts.into_iter().map(|(id, contracts)| action.on_chain(config, id, contracts, place));
+        let contracts = join_all(answers).await.into_iter().flatten().collect();
+        Ok(Report { action: action.name(), contracts })
+    }
+}
+
+impl Action {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Unpause => "unpause",
+            Self::Accept => "accept",
+        }
     }
 
     fn contracts(
-        &self,
+        self,
         config: &Config,
         manifest: &Manifest,
         on: &[String],
@@ -135,7 +163,7 @@ impl Admin {
             let here = contracts.entry(id.clone()).or_default();
             let (name, address) = (format!("escrow on {id}"), entry.escrow_address.clone());
             here.push(Contract { name, address, kind: Kind::Escrow });
-            if id.kind() == ChainKind::Evm && matches!(self, Self::Accept(_)) {
+            if id.kind() == ChainKind::Evm && self == Self::Accept {
                 let (name, address) = (format!("ALZ token on {id}"), entry.asset.clone());
                 here.push(Contract { name, address, kind: Kind::Token });
             }
@@ -144,7 +172,7 @@ impl Admin {
     }
 
     /// One after the other: they share an account.
-    async fn on_chain(&self, config: &Config, id: ChainId, contracts: Vec<Contract>, place: &Where) -> Vec<Answer> {
+    async fn on_chain(self, config: &Config, id: ChainId, contracts: Vec<Contract>, place: &Where) -> Vec<Answer> {
         let link = Link::open(config, &id).await;
         let mut answers = Vec::new();
         for contract in contracts {
@@ -161,15 +189,15 @@ impl Admin {
         answers
     }
 
-    async fn on_contract(&self, link: &Link, contract: &Contract, place: &Where) -> Result<String> {
+    async fn on_contract(self, link: &Link, contract: &Contract, place: &Where) -> Result<String> {
         let (state, own) = (link.state(contract).await?, link.address()?);
         let State { admin, pending, .. } = &state;
         let found = match self {
-            Self::Pause(_) if state.paused => Some("paused already".to_owned()),
-            Self::Unpause(_) if !state.paused && !state.halted => Some("not paused".to_owned()),
-            Self::Accept(_) if *admin == own && pending.is_none() => Some(format!("{own} is the admin already")),
+            Self::Pause if state.paused => Some("paused already".to_owned()),
+            Self::Unpause if !state.paused && !state.halted => Some("not paused".to_owned()),
+            Self::Accept if *admin == own && pending.is_none() => Some(format!("{own} is the admin already")),
             // without --on everything is looked at, what was proposed to somebody else too
-            Self::Accept(_) if pending.as_ref() != Some(&own) && place.on.is_empty() => {
+            Self::Accept if pending.as_ref() != Some(&own) && place.on.is_empty() => {
                 Some(format!("not proposed to {own}; its admin is {admin}"))
             }
             _ => None,
@@ -177,7 +205,7 @@ impl Admin {
         if let Some(found) = found {
             return Ok(format!("{found}; nothing was sent"));
         }
-        if let Self::Accept(_) = self {
+        if self == Self::Accept {
             let proposed = pending.as_deref().unwrap_or("nobody");
             ensure!(
                 proposed == own,
@@ -196,19 +224,19 @@ impl Admin {
         Ok(format!("done in block {}", link.send(contract, self).await?))
     }
 
-    fn of_cosmos(&self) -> Value {
+    fn of_cosmos(self) -> Value {
         match self {
-            Self::Pause(_) => json!({ "pause": {} }),
-            Self::Unpause(_) => json!({ "unpause": {} }),
-            Self::Accept(_) => json!({ "accept_admin": {} }),
+            Self::Pause => json!({ "pause": {} }),
+            Self::Unpause => json!({ "unpause": {} }),
+            Self::Accept => json!({ "accept_admin": {} }),
         }
     }
 
-    fn of_evm(&self) -> AdminCall {
+    fn of_evm(self) -> AdminCall {
         match self {
-            Self::Pause(_) => AdminCall::Pause,
-            Self::Unpause(_) => AdminCall::Unpause,
-            Self::Accept(_) => AdminCall::AcceptAdmin,
+            Self::Pause => AdminCall::Pause,
+            Self::Unpause => AdminCall::Unpause,
+            Self::Accept => AdminCall::AcceptAdmin,
         }
     }
 }
@@ -251,7 +279,7 @@ impl Link {
         })
     }
 
-    async fn cost(&self, contract: &Contract, action: &Admin) -> Result<(u128, String)> {
+    async fn cost(&self, contract: &Contract, action: Action) -> Result<(u128, String)> {
         Ok(match self {
             Self::Cosmos(client) => {
                 let cost = client.cost(&contract.address, &action.of_cosmos(), &[]).await?;
@@ -261,7 +289,7 @@ impl Link {
         })
     }
 
-    async fn send(&self, contract: &Contract, action: &Admin) -> Result<u64> {
+    async fn send(&self, contract: &Contract, action: Action) -> Result<u64> {
         Ok(match self {
             Self::Cosmos(client) => {
                 let tx = client.execute(&contract.address, &action.of_cosmos(), &[]).await?;

@@ -1,15 +1,18 @@
 //! `aes attest`: runs one attestor until Ctrl-C or SIGTERM; `aes attest approve` lets it sign a next attestor set.
 
+use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aes_attestor::{approve, Attestor, BitcoinSigner, Proved, Signer};
-use aes_protocol::AttestorSet;
+use aes_protocol::{AttestorSet, Hash32};
 use anyhow::{Context as _, Result};
+use serde::Serialize;
 use tokio::net::TcpListener;
 
 use crate::context::Context;
+use crate::output::Output;
 use crate::signals::Stop;
 
 #[derive(Debug, clap::Args)]
@@ -28,8 +31,21 @@ enum AttestCommand {
     },
 }
 
+#[derive(Debug, Serialize)]
+struct Approved {
+    attestor_set: u64,
+    hash: Hash32,
+}
+
+impl fmt::Display for Approved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { attestor_set, hash } = self;
+        write!(f, "approved attestor set {attestor_set} ({hash}); this attestor signs the move to it")
+    }
+}
+
 impl Attest {
-    pub async fn run(&self, config: &Path) -> Result<()> {
+    pub async fn run(&self, config: &Path, output: Output) -> Result<()> {
         let context = Context::open(config).await?;
         match &self.command {
             None => {
@@ -43,8 +59,7 @@ impl Attest {
                 let signer = Signer::new(&config.key.load()?)?;
                 let set = read_set(set)?;
                 let hash = approve(&config.journal, signer.address(), context.home.domain(), &set)?;
-                println!("approved attestor set {} ({hash}); this attestor signs the move to it", set.id);
-                Ok(())
+                output.say(&Approved { attestor_set: set.id, hash })
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::devnet::{Devnet as Net, Options, DEPLOYER, RECIPIENT, RELAYER, USER};
 use crate::output::Output;
@@ -37,6 +37,8 @@ impl Devnet {
 #[derive(serde::Serialize)]
 struct Addresses {
     config: PathBuf,
+    /// folder with this binary
+    bin: PathBuf,
     home_rpc: String,
     polygon_rpc: String,
     ethereum_rpc: String,
@@ -52,8 +54,10 @@ fn addresses(net: &Net) -> Result<Addresses> {
         let account = net.account(name)?;
         accounts.push((name, account.evm.to_string(), account.cosmos, net.key_file(name)));
     }
+    let binary = std::env::current_exe()?;
     Ok(Addresses {
         config: net.config_file(USER),
+        bin: binary.parent().context("the binary's folder")?.into(),
         home_rpc: net.wasmd.rpc_url.clone(),
         polygon_rpc: net.polygon.rpc_url.clone(),
         ethereum_rpc: net.ethereum.rpc_url.clone(),
@@ -75,7 +79,8 @@ impl std::fmt::Display for Addresses {
         for (name, evm, cosmos, key) in &self.accounts {
             writeln!(f, "{name:<16} {evm}  {cosmos}  key in {}", key.display())?;
         }
-        writeln!(f, "\nIn another terminal, as the user: export AES_CONFIG={}", self.config.display())?;
+        let (config, bin) = (self.config.display(), self.bin.display());
+        writeln!(f, "\nIn another terminal, as the user: export AES_CONFIG={config} PATH={bin}:$PATH")?;
         write!(f, "Ctrl-C stops everything.")
     }
 }

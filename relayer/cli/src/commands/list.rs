@@ -1,8 +1,9 @@
-//! `aes list`: the executions that the coordinator has, by state.
+//! `aes list`: the executions that the coordinator has, all or by state and opener.
 
 use std::fmt;
 
-use aes_coordinator::msg::{ExecutionSummary, State};
+use aes_chains::cosmos::CosmosClient;
+use aes_coordinator::msg::{ExecutionSummary, ExecutionsResponse, QueryMsg, State};
 use anyhow::Result;
 use serde::Serialize;
 
@@ -14,6 +15,9 @@ pub struct List {
     /// only those in this state
     #[arg(long, value_enum)]
     state: Option<StateArg>,
+    /// only those that this account of the home chain opened
+    #[arg(long)]
+    opener: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -44,14 +48,28 @@ impl fmt::Display for Listing {
     }
 }
 
+impl From<StateArg> for State {
+    fn from(state: StateArg) -> Self {
+        match state {
+            StateArg::Open => Self::Open,
+            StateArg::Committed => Self::Committed,
+            StateArg::Aborted => Self::Aborted,
+            StateArg::Finalized => Self::Finalized,
+            StateArg::RolledBack => Self::RolledBack,
+        }
+    }
+}
+
 impl List {
     pub async fn run(&self, context: &Context) -> Result<Listing> {
-        let states = match self.state {
-            Some(StateArg::Open) => vec![State::Open],
-            Some(StateArg::Committed) => vec![State::Committed],
-            Some(StateArg::Aborted) => vec![State::Aborted],
-            Some(StateArg::Finalized) => vec![State::Finalized],
-            Some(StateArg::RolledBack) => vec![State::RolledBack],
+        let state = self.state.map(State::from);
+        if let Some(opener) = &self.opener {
+            let mut executions = opened_by(context, opener).await?;
+            executions.retain(|execution| state.is_none_or(|state| execution.state == state));
+            return Ok(Listing { executions });
+        }
+        let states = match state {
+            Some(state) => vec![state],
             None => vec![State::Open, State::Committed, State::Aborted, State::Finalized, State::RolledBack],
         };
         let mut executions = Vec::new();
@@ -66,5 +84,20 @@ impl List {
         }
         executions.sort_by_key(|execution| execution.number);
         Ok(Listing { executions })
+    }
+}
+
+async fn opened_by(context: &Context, opener: &str) -> Result<Vec<ExecutionSummary>> {
+    let home = &context.manifest.domain.home_chain;
+    let client = CosmosClient::new(home, context.config.chain(home)?)?;
+    let mut executions: Vec<ExecutionSummary> = Vec::new();
+    loop {
+        let start_after = executions.last().map(|execution| execution.number);
+        let query = QueryMsg::ExecutionsByOpener { opener: opener.into(), start_after, limit: None };
+        let page: ExecutionsResponse = client.ask(&context.manifest.coordinator, &query).await?;
+        if page.executions.is_empty() {
+            return Ok(executions);
+        }
+        executions.extend(page.executions);
     }
 }

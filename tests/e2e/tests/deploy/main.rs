@@ -2,6 +2,7 @@
 //! gone on with, a second run has nothing to do, and whatever differs from the deployment file is said.
 
 mod admin;
+mod builds;
 mod differences;
 
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ use aes_cli::devnet::{ALLIANZA, DEPLOYER, ETHEREUM, POLYGON, USER};
 use aes_cli::output::Output;
 use aes_config::{Config, DeployConfig, Manifest};
 use aes_e2e::net::{typed, Net};
-use aes_e2e::{play, same};
+use aes_e2e::{play, refused, same};
 use aes_protocol::ChainId;
 use anyhow::{bail, ensure, Context as _, Result};
 
@@ -23,9 +24,14 @@ async fn deploys() -> Result<()> {
         &net,
         a_dry_run_shows_every_step_and_sends_nothing,
         a_run_broken_off_after_any_step_goes_on_where_it_stopped,
+        a_contract_that_no_manifest_has_yet_is_found_again,
+        a_vault_is_filled_once,
         differences::a_deployment_file_with_something_wrong_changes_nothing,
         differences::each_difference_that_stays_is_said_with_its_cure,
         differences::limits_and_settings_are_changed_after_they_are_shown,
+        builds::another_build_and_a_chain_that_is_gone_are_said,
+        builds::the_coordinator_is_migrated_by_who_may,
+        builds::other_code_under_alz_is_asked_about,
         admin::the_admin_hands_over_in_two_steps,
         admin::a_check_finds_what_is_wrong,
     );
@@ -136,6 +142,60 @@ async fn a_run_broken_off_after_any_step_goes_on_where_it_stopped(net: &Net) -> 
         ensure!(waiting.contains(what) && waiting.contains("takes over with `aes admin accept`"), "{waiting}");
     }
     Ok(())
+}
+
+/// As when the machine dies between the sending and the saving: the manifest is the one before each creation.
+async fn a_contract_that_no_manifest_has_yet_is_found_again(net: &Net) -> Result<()> {
+    let config = load(net, "lost", |_| Ok(()))?;
+    let mut found_again = 0;
+    loop {
+        let left = plan(&config).await?.changes;
+        let Some(next) = left.first() else { break };
+        let before = std::fs::read(&config.manifest).ok();
+        let mut asked = 0;
+        let one = &mut |_: &Change| {
+            asked += 1;
+            Ok(asked == 1)
+        };
+        // broken off after it, but for the last
+        let _ = deploy(&config, one).await;
+        if next.what.starts_with("new ") {
+            let made = Manifest::load(&config.manifest)?;
+            match &before {
+                Some(before) => std::fs::write(&config.manifest, before)?,
+                None => std::fs::remove_file(&config.manifest)?,
+            }
+            same("steps left", &plan(&config).await?.changes.len(), &(left.len() - 1))?;
+            same("a plan writes nothing", &std::fs::read(&config.manifest).ok(), &before)?;
+            refused(deploy(&config, &mut |_| Ok(false)).await, "stopped before")?;
+            let found = Manifest::load(&config.manifest)?;
+            let addresses = |manifest: &Manifest| -> Vec<String> {
+                manifest.chains.values().map(|chain| chain.escrow_address.clone()).collect()
+            };
+            same(&next.what, &addresses(&found), &addresses(&made))?;
+            same(&next.what, &(&found.coordinator, &found.tokens), &(&made.coordinator, &made.tokens))?;
+            found_again += 1;
+        }
+    }
+    // a coordinator, two tokens, three escrows
+    same("found again", &found_again, &6)
+}
+
+async fn a_vault_is_filled_once(net: &Net) -> Result<()> {
+    let without = load(net, "vaults", |deploy| {
+        deploy.chains.values_mut().for_each(|chain| chain.vault = None);
+        Ok(())
+    })?;
+    deploy(&without, &mut |_| Ok(true)).await?;
+    let with = load(net, "vaults", |_| Ok(()))?;
+    let fillings = plan(&with).await?.changes.iter().filter(|change| change.what.contains("into the vault")).count();
+    same("fillings of vaults that were never filled", &fillings, &3)?;
+    // as after unlocks that have emptied them
+    let mut manifest = Manifest::load(&with.manifest)?;
+    manifest.filled = manifest.chains.keys().cloned().collect();
+    manifest.save(&with.manifest)?;
+    nothing_to_do(&with).await?;
+    same("the devnet's vaults are filled", &net.user.manifest.filled.len(), &3)
 }
 
 fn words_of(changes: &[Change]) -> String {

@@ -1,16 +1,18 @@
 //! The coordinator. Its admin is the deploying key until every chain is registered, and is handed over then; it is
 //! never replaced, so what it cannot change is an error.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use aes_authority::SetResponse;
 use aes_chains::cosmos::CosmosClient;
 use aes_config::{DeployConfig, Manifest};
 use aes_coordinator::msg::{ChainsResponse, ConfigResponse, ExecuteMsg, InstantiateMsg, QueryMsg, Settings};
-use aes_protocol::{Bytes, ChainId, Domain};
+use aes_protocol::{Bytes, ChainId, Domain, Hash32};
 use anyhow::{Context as _, Result};
 
 use super::cosmos::{anchor, sha256, wasm, WAIT};
+use super::intent::{Creation, Intent};
 use super::plan::{Act, CoordinatorCall, Cost, Plan};
 use super::site::{compare_set, Site};
 
@@ -63,6 +65,13 @@ pub(super) async fn survey<'a>(
         let wanted = manifest.coordinator_code_hash;
         plan.problem(format!(
             "{home}: coordinator {address} runs code {code}, the manifest says {wanted}; was it migrated?"
+        ));
+    }
+    if let Some(built) =
+        wasm(deploy, "aes_coordinator.wasm").ok().map(|wasm| sha256(&wasm)).filter(|built| *built != code)
+    {
+        plan.differs.push(format!(
+            "{home}: coordinator {address} runs code {code}, artifacts has {built}; `aes admin migrate` puts that under it"
         ));
     }
     if there.conservation != deploy.conservation {
@@ -211,7 +220,7 @@ impl Coordinator<'_> {
     }
 }
 
-pub(super) async fn create(client: &CosmosClient, deploy: &DeployConfig) -> Result<Manifest> {
+pub(super) async fn create(client: &CosmosClient, deploy: &DeployConfig, manifest: &Path) -> Result<Manifest> {
     let code = wasm(deploy, "aes_coordinator.wasm")?;
     let code_id = client.store_code(&code).await?;
     let msg = InstantiateMsg {
@@ -221,17 +230,29 @@ pub(super) async fn create(client: &CosmosClient, deploy: &DeployConfig) -> Resu
         conservation: deploy.conservation,
         settings: settings(deploy),
     };
+    let salt = Hash32(rand::random());
+    let address = client.address_of_instance(&sha256(&code), &salt)?;
+    let height = client.head().await?.height;
+    let (chain, what) = (deploy.home.clone(), Creation::Coordinator);
+    Intent { chain, what, address: address.clone(), nonce: None, height }.save(manifest)?;
     let migrator = wanted_admin(client, deploy)?;
-    let (address, _) = client.instantiate(code_id, "aes-coordinator", Some(&migrator), &msg).await?;
+    client.instantiate_at(code_id, "aes-coordinator", Some(&migrator), &salt, &msg).await?;
+    begin_manifest(client, deploy, address).await
+}
+
+/// The manifest of a deployment that has its coordinator and nothing else.
+pub(super) async fn begin_manifest(client: &CosmosClient, deploy: &DeployConfig, address: String) -> Result<Manifest> {
     let config: ConfigResponse = client.ask(&address, &QueryMsg::Config {}).await?;
     Ok(Manifest {
         version: Manifest::VERSION,
         domain: Domain { home_chain: deploy.home.clone(), coordinator: config.coordinator },
+        coordinator_code_hash: client.code_hash(&address).await?,
         coordinator: address,
-        coordinator_code_hash: sha256(&code),
-        conservation: deploy.conservation,
+        conservation: config.conservation,
         chains: BTreeMap::new(),
         tokens: BTreeMap::new(),
+        asset_code: BTreeMap::new(),
+        filled: BTreeSet::new(),
         bitcoin: BTreeMap::new(),
         anchors: BTreeMap::from([(deploy.home.clone(), anchor(client).await?)]),
     })

@@ -1,5 +1,6 @@
 //! Escrows on CosmWasm chains, and what the coordinator is told.
 
+use std::path::Path;
 use std::time::Duration;
 
 use aes_authority::SetResponse;
@@ -7,22 +8,23 @@ use aes_chains::cosmos::{account_of, Coin, CosmosClient};
 use aes_chains::evm::Limits;
 use aes_config::{Anchor, DeployConfig, Manifest, ManifestChain};
 use aes_escrow::msg::{self, Asset, BalancesResponse, ConfigResponse, ExecuteMsg, QueryMsg, ReceiveMsg};
-use aes_protocol::{Bytes, Hash32};
+use aes_protocol::Hash32;
 use anyhow::{bail, Context as _, Result};
 use sha2::{Digest, Sha256};
 
 use super::coordinator::Coordinator;
+use super::intent::{Creation, Intent};
 use super::plan::{Act, Cost, Plan};
 use super::site::{show_limits, Fixed, Site};
 
 pub(super) const WAIT: Duration = Duration::from_secs(60);
 
-pub(super) fn wasm(deploy: &DeployConfig, name: &str) -> Result<Vec<u8>> {
+pub(crate) fn wasm(deploy: &DeployConfig, name: &str) -> Result<Vec<u8>> {
     let path = deploy.artifacts.join(name);
     std::fs::read(&path).with_context(|| format!("read {}; `make contracts` builds it", path.display()))
 }
 
-pub(super) fn sha256(bytes: &[u8]) -> Hash32 {
+pub(crate) fn sha256(bytes: &[u8]) -> Hash32 {
     Hash32(Sha256::digest(bytes).into())
 }
 
@@ -35,15 +37,14 @@ pub(super) async fn survey(
     let wanted = site.amounts()?;
     let asset = asset(site)?;
     let mut escrow_step = None;
-    let mut never_filled = true;
+    let mut to_fill = wanted.vault > 0;
     let mut vault_cost = Cost::Later;
     match site.entry() {
         Some(entry) => {
             survey_escrow(client, site, entry, plan).await?;
             let there: BalancesResponse = client.ask(&entry.escrow_address, &QueryMsg::Balances {}).await?;
-            // what moved through the vault since its first filling is not missing from it
-            never_filled = there.vault.is_zero() && there.held.is_zero();
-            if wanted.vault > 0 && never_filled {
+            to_fill = site.is_vault_to_fill(there.vault.is_zero() && there.held.is_zero(), plan)?;
+            if to_fill {
                 let (contract, message, funds) = fund_vault(client, entry, wanted.vault)?;
                 vault_cost = Cost::about(client.cost(&contract, &message, &funds), client.fee_denom()?).await;
             }
@@ -57,7 +58,7 @@ pub(super) async fn survey(
         }
     }
     coordinator.survey_chain(site, escrow_step, plan).await?;
-    if wanted.vault > 0 && never_filled {
+    if to_fill {
         let amount = wanted.vault;
         let what = format!("{amount} {asset} into the vault");
         plan.add(site.id, Act::Vault { amount }, what, &[escrow_step], vault_cost);
@@ -70,7 +71,14 @@ async fn survey_escrow(client: &CosmosClient, site: &Site<'_>, entry: &ManifestC
     let is_it = || format!("{}: escrow {address}; is this the chain the manifest was written for?", site.id);
     let there: ConfigResponse = client.ask(address, &QueryMsg::Config {}).await.with_context(is_it)?;
     let set: SetResponse = client.ask(address, &QueryMsg::AttestorSet { id: None }).await?;
-    site.compare_code(entry, Some(client.code_hash(address).await?), plan);
+    let code = client.code_hash(address).await?;
+    site.compare_code(entry, Some(code), plan);
+    if wasm(site.deploy, "aes_escrow.wasm").is_ok_and(|built| sha256(&built) != code) {
+        site.other_build("escrow", address, "aes_escrow.wasm", plan);
+    }
+    if is_cw20(client, asset(site)?) {
+        site.compare_asset_code(&entry.asset, Some(client.code_hash(&entry.asset).await?), plan);
+    }
     let fixed = Fixed {
         domain: there.domain,
         asset: match there.asset {
@@ -122,8 +130,7 @@ async fn survey_escrow(client: &CosmosClient, site: &Site<'_>, entry: &ManifestC
 }
 
 /// The escrow itself; answers with the manifest that knows of it.
-pub(super) async fn escrow(client: &CosmosClient, site: &Site<'_>) -> Result<Manifest> {
-    let mut manifest = site.manifest.context("there is no coordinator yet")?.clone();
+pub(super) async fn escrow(client: &CosmosClient, site: &Site<'_>, manifest: &Path) -> Result<Manifest> {
     let (code, asset) = (wasm(site.deploy, "aes_escrow.wasm")?, asset(site)?);
     let code_id = client.store_code(&code).await?;
     let msg = msg::InstantiateMsg {
@@ -143,11 +150,35 @@ pub(super) async fn escrow(client: &CosmosClient, site: &Site<'_>) -> Result<Man
             set_grace: site.deploy.set_grace,
         },
     };
+    let salt = Hash32(rand::random());
+    let address = client.address_of_instance(&sha256(&code), &salt)?;
+    let (chain, what, height) = (site.id.clone(), Creation::Escrow, client.head().await?.height);
+    Intent { chain, what, address: address.clone(), nonce: None, height }.save(manifest)?;
     // no chain-level admin: holds never move under new code
-    let (address, height) = client.instantiate(code_id, "aes-escrow", None, &msg).await?;
-    let escrow: Bytes = account_of(&address, client.prefix())?;
-    let entry =
-        ManifestChain { escrow, escrow_address: address, asset: asset.into(), code_hash: sha256(&code), height };
+    client.instantiate_at(code_id, "aes-escrow", None, &salt, &msg).await?;
+    let height = client.made_at(&address).await?.context("the escrow is not there")?;
+    with_escrow(client, site, address, height).await
+}
+
+/// The manifest with an escrow that is there.
+pub(super) async fn with_escrow(
+    client: &CosmosClient,
+    site: &Site<'_>,
+    address: String,
+    height: u64,
+) -> Result<Manifest> {
+    let mut manifest = site.manifest.context("there is no coordinator yet")?.clone();
+    let asset = asset(site)?;
+    if is_cw20(client, asset) {
+        manifest.asset_code.insert(site.id.clone(), client.code_hash(asset).await?);
+    }
+    let entry = ManifestChain {
+        escrow: account_of(&address, client.prefix())?,
+        code_hash: client.code_hash(&address).await?,
+        escrow_address: address,
+        asset: asset.into(),
+        height,
+    };
     manifest.chains.insert(site.id.clone(), entry);
     if !manifest.anchors.contains_key(site.id) {
         manifest.anchors.insert(site.id.clone(), anchor(client).await?);

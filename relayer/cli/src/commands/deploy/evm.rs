@@ -1,11 +1,14 @@
 //! Escrows on EVM chains, and the ALZ token where the deployment brings its own.
 
-use aes_chains::evm::{AdminCall, Artifact, Deployed, EscrowSettings, EscrowState, EvmDeployer};
+use std::path::Path;
+
+use aes_chains::evm::{AdminCall, Artifact, Deployed, EscrowSettings, EscrowState, EvmDeployer, Made};
 use aes_chains::ChainError;
 use aes_config::{Manifest, ManifestChain};
 use anyhow::{bail, Context as _, Result};
 
 use super::coordinator::Coordinator;
+use super::intent::{Creation, Intent};
 use super::plan::{Act, Contract, Cost, Plan};
 use super::site::{show_limits, Fixed, Site};
 
@@ -55,9 +58,11 @@ pub(super) async fn survey(
     };
     let bridge_step = survey_bridge(deployer, site, token.as_deref(), [token_step, escrow_step], plan).await?;
     coordinator.survey_chain(site, escrow_step, plan).await?;
-    let never_filled = state.is_none_or(|state| state.vault == 0 && state.held == 0);
-    // what moved through the vault since its first filling is not missing from it
-    if wanted.vault > 0 && never_filled {
+    let to_fill = match state {
+        Some(state) => site.is_vault_to_fill(state.vault == 0 && state.held == 0, plan)?,
+        None => wanted.vault > 0,
+    };
+    if to_fill {
         let amount = wanted.vault;
         let what = format!("{amount} base units of ALZ into the vault");
         plan.add(site.id, Act::Vault { amount }, what, &[token_step, escrow_step], Cost::Later);
@@ -79,6 +84,17 @@ async fn survey_escrow(
     let (code, state) = tokio::try_join!(deployer.code_hash(address), deployer.escrow(address))
         .with_context(|| format!("{}: escrow {address}; is this the chain the manifest was written for?", site.id))?;
     site.compare_code(entry, code, plan);
+    site.compare_asset_code(&entry.asset, deployer.code_hash(&entry.asset).await?, plan);
+    let escrow = ("escrow", address, "AesEscrow.json");
+    let token = site.chain.asset.is_none().then_some(("ALZ token", &entry.asset, "AlzToken.json"));
+    for (what, address, name) in [escrow].into_iter().chain(token) {
+        // whoever only changes limits needs no artifacts
+        if let Ok(built) = artifact(site, name) {
+            if !deployer.is_build(&built, address).await? {
+                site.other_build(what, address, name, plan);
+            }
+        }
+    }
     let there = &state.settings;
     let asset = site.chain.asset.as_deref().map(|asset| deployer.checksummed(asset)).transpose()?;
     let fixed = Fixed {
@@ -207,25 +223,69 @@ async fn survey_admin(
 }
 
 /// A token or an escrow; answers with the manifest that knows of it.
-pub(super) async fn create(deployer: &EvmDeployer, site: &Site<'_>, act: &Act) -> Result<Manifest> {
-    let mut manifest = site.manifest.context("there is no coordinator yet")?.clone();
+pub(super) async fn create(deployer: &EvmDeployer, site: &Site<'_>, act: &Act, path: &Path) -> Result<Manifest> {
+    let manifest = site.manifest.context("there is no coordinator yet")?;
+    let intend = async |what| {
+        let (nonce, address) = deployer.next_contract().await?;
+        let (chain, height) = (site.id.clone(), deployer.height().await?);
+        Intent { chain, what, address, nonce: Some(nonce), height }.save(path)
+    };
     if let Act::Token { supply } = act {
         // the deploying key sets the bridge next, and hands over afterwards
-        let own = deployer.address();
-        let made = deployer.deploy_token(&artifact(site, "AlzToken.json")?, &own, &own, *supply).await?;
-        manifest.tokens.insert(site.id.clone(), made.address);
-        return Ok(manifest);
+        let (own, artifact) = (deployer.address(), artifact(site, "AlzToken.json")?);
+        intend(Creation::Token).await?;
+        let made = deployer.deploy_token(&artifact, &own, &own, *supply).await?;
+        return Ok(with_token(site, manifest, made));
     }
-    let token = match &site.chain.asset {
-        Some(asset) => deployer.checksummed(asset)?,
-        None => manifest.tokens.remove(site.id).context("no token")?,
+    let settings = settings(deployer, site, &token(deployer, site, manifest)?)?;
+    let artifact = artifact(site, "AesEscrow.json")?;
+    intend(Creation::Escrow).await?;
+    let made = deployer.deploy_escrow(&artifact, &settings).await?;
+    with_escrow(deployer, site, manifest, made).await
+}
+
+/// What a run that broke off had sent; `None` where nothing came of it.
+pub(super) async fn find(deployer: &EvmDeployer, site: &Site<'_>, intent: &Intent) -> Result<Option<Manifest>> {
+    let manifest = site.manifest.context("there is no coordinator yet")?;
+    let nonce = intent.nonce.context("the intent has no nonce")?;
+    let made = match deployer.made(nonce, &intent.address, intent.height).await? {
+        Made::There(made) => made,
+        Made::Not => return Ok(None),
+        Made::Waiting => bail!(
+            "{}: the transaction that makes {} is in no block yet; run `aes deploy` again when it is",
+            site.id,
+            intent.address
+        ),
     };
-    let settings = settings(deployer, site, &token)?;
-    let made = deployer.deploy_escrow(&artifact(site, "AesEscrow.json")?, &settings).await?;
+    Ok(Some(match intent.what {
+        Creation::Token => with_token(site, manifest, made),
+        _ => with_escrow(deployer, site, manifest, made).await?,
+    }))
+}
+
+fn with_token(site: &Site<'_>, manifest: &Manifest, made: Deployed) -> Manifest {
+    let mut manifest = manifest.clone();
+    manifest.tokens.insert(site.id.clone(), made.address);
+    manifest
+}
+
+async fn with_escrow(deployer: &EvmDeployer, site: &Site<'_>, manifest: &Manifest, made: Deployed) -> Result<Manifest> {
+    let mut manifest = manifest.clone();
+    let asset = token(deployer, site, &manifest)?;
+    let code = deployer.code_hash(&asset).await?.with_context(|| format!("no code at ALZ {asset}"))?;
     let Deployed { account, address, code_hash, height } = made;
-    let entry = ManifestChain { escrow: account, escrow_address: address, asset: token, code_hash, height };
+    manifest.tokens.remove(site.id);
+    manifest.asset_code.insert(site.id.clone(), code);
+    let entry = ManifestChain { escrow: account, escrow_address: address, asset, code_hash, height };
     manifest.chains.insert(site.id.clone(), entry);
     Ok(manifest)
+}
+
+fn token(deployer: &EvmDeployer, site: &Site<'_>, manifest: &Manifest) -> Result<String> {
+    match &site.chain.asset {
+        Some(asset) => Ok(deployer.checksummed(asset)?),
+        None => manifest.tokens.get(site.id).cloned().context("no token"),
+    }
 }
 
 /// A call of a contract that is there.

@@ -6,6 +6,7 @@ mod bitcoin;
 mod coordinator;
 mod cosmos;
 mod evm;
+mod intent;
 mod plan;
 mod site;
 
@@ -24,6 +25,8 @@ use anyhow::{bail, Context as _, Result};
 use serde::Serialize;
 
 pub use self::coordinator::registered;
+pub(crate) use self::cosmos::{sha256, wasm};
+use self::intent::{Creation, Intent};
 use self::plan::Act;
 pub use self::plan::{Change, Plan};
 use self::site::Site;
@@ -46,6 +49,7 @@ struct Done {
     changes: usize,
     /// what was begun before and ends later, by itself or by somebody else
     waiting: Vec<String>,
+    differs: Vec<String>,
 }
 
 impl fmt::Display for Done {
@@ -54,9 +58,8 @@ impl fmt::Display for Done {
         for (id, chain) in &self.manifest.chains {
             writeln!(f, "{:<24} {}", id.as_str(), chain.escrow_address)?;
         }
-        for waiting in &self.waiting {
-            writeln!(f, "waiting: {waiting}")?;
-        }
+        write_lines(f, "waiting", &self.waiting)?;
+        write_lines(f, "differs", &self.differs)?;
         write!(f, "{} changes made", self.changes)
     }
 }
@@ -65,13 +68,17 @@ impl fmt::Display for Done {
 struct Planned {
     changes: usize,
     waiting: Vec<String>,
+    differs: Vec<String>,
+}
+
+fn write_lines(f: &mut fmt::Formatter<'_>, what: &str, lines: &[String]) -> fmt::Result {
+    lines.iter().try_for_each(|line| writeln!(f, "{what}: {line}"))
 }
 
 impl fmt::Display for Planned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for waiting in &self.waiting {
-            writeln!(f, "waiting: {waiting}")?;
-        }
+        write_lines(f, "waiting", &self.waiting)?;
+        write_lines(f, "differs", &self.differs)?;
         write!(f, "{} changes to make; nothing was sent", self.changes)
     }
 }
@@ -80,9 +87,9 @@ impl Deploy {
     pub async fn run(&self, path: &Path, output: Output) -> Result<()> {
         let config = Config::load(path)?;
         if self.dry_run {
-            let Plan { changes, waiting, .. } = plan(&config).await?;
+            let Plan { changes, waiting, differs, .. } = plan(&config).await?;
             changes.iter().try_for_each(|change| output.say(change))?;
-            return output.say(&Planned { changes: changes.len(), waiting });
+            return output.say(&Planned { changes: changes.len(), waiting, differs });
         }
         let mut changes = 0;
         let mut approve = |change: &Change| {
@@ -91,8 +98,8 @@ impl Deploy {
             changes += usize::from(go);
             Ok(go)
         };
-        let (manifest, waiting) = Deployment::open(&config).await?.run(&mut approve).await?;
-        output.say(&Done { manifest, changes, waiting })
+        let (manifest, Plan { waiting, differs, .. }) = Deployment::open(&config).await?.run(&mut approve).await?;
+        output.say(&Done { manifest, changes, waiting, differs })
     }
 }
 
@@ -156,7 +163,36 @@ impl<'a> Deployment<'a> {
             let there = &manifest.domain.home_chain;
             bail!("deploy.home is {}, the manifest's home chain is {there}; name another manifest", deploy.home);
         }
-        Ok(Self { config, deploy, home, links, manifest })
+        let mut deployment = Self { config, deploy, home, links, manifest };
+        if let Some(found) = deployment.find_again().await? {
+            deployment.manifest = Some(found);
+        }
+        Ok(deployment)
+    }
+
+    /// What a run that broke off had sent and no manifest has yet.
+    async fn find_again(&self) -> Result<Option<Manifest>> {
+        let Some(intent) = Intent::load(&self.config.manifest)? else { return Ok(None) };
+        if !intent.is_missing_in(self.manifest.as_ref()) {
+            return Ok(None);
+        }
+        let Intent { chain, what, address, .. } = &intent;
+        let found = match (what, self.links.get(chain)) {
+            (Creation::Coordinator, _) => match self.home.made_at(address).await? {
+                Some(_) => Some(coordinator::begin_manifest(&self.home, self.deploy, address.clone()).await?),
+                None => None,
+            },
+            (_, Some(Link::Evm(deployer))) => evm::find(deployer, &self.site(chain)?, &intent).await?,
+            (_, Some(Link::Cosmos(client))) => match client.made_at(address).await? {
+                Some(height) => Some(cosmos::with_escrow(client, &self.site(chain)?, address.clone(), height).await?),
+                None => None,
+            },
+            (_, Some(Link::Bitcoin(_)) | None) => None,
+        };
+        if found.is_some() {
+            tracing::info!(%chain, %address, "found again: {what:?} of a run that broke off");
+        }
+        Ok(found)
     }
 
     fn site<'s>(&'s self, id: &'s ChainId) -> Result<Site<'s>> {
@@ -176,37 +212,63 @@ impl<'a> Deployment<'a> {
             }
         }
         coordinator.survey_handover(&mut plan).await?;
+        let known = self.manifest.iter().flat_map(|manifest| manifest.chains.keys());
+        for id in known.filter(|id| !self.links.contains_key(id)) {
+            plan.differs.push(format!(
+                "{id}: the manifest has this chain, the deployment file does not; it stays in the deployment and is not \
+                 looked at: add [deploy.chains.\"{id}\"] again"
+            ));
+        }
         plan.checked()
     }
 
-    async fn run(mut self, approve: &mut Approve<'_>) -> Result<(Manifest, Vec<String>)> {
+    async fn run(mut self, approve: &mut Approve<'_>) -> Result<(Manifest, Plan)> {
         let plan = self.plan().await?;
+        if let Some(manifest) = &mut self.manifest {
+            // what was found again, and what the chains show
+            manifest.filled.extend(plan.filled.iter().cloned());
+            manifest.save(&self.config.manifest)?;
+        }
         for change in &plan.changes {
             if !approve(change)? {
                 bail!("stopped before: {change}; run `aes deploy` again to go on");
             }
             self.make(change).await.with_context(|| format!("{change}; run `aes deploy` again to go on"))?;
         }
-        Ok((self.manifest.context("no manifest")?, plan.waiting))
+        Ok((self.manifest.context("no manifest")?, plan))
     }
 
     async fn make(&mut self, change: &Change) -> Result<()> {
-        let id = &change.chain;
+        let (id, path) = (&change.chain, &self.config.manifest);
         let manifest = match (&change.act, self.links.get(id)) {
-            (Act::Coordinator, _) => coordinator::create(&self.home, self.deploy).await?,
+            (Act::Coordinator, _) => coordinator::create(&self.home, self.deploy, path).await?,
             (Act::OfCoordinator(call), _) => return coordinator::call(&self.home, self.manifest()?, call).await,
             (Act::Token { .. } | Act::Escrow, Some(Link::Evm(deployer))) => {
-                evm::create(deployer, &self.site(id)?, &change.act).await?
+                evm::create(deployer, &self.site(id)?, &change.act, path).await?
             }
-            (Act::Escrow, Some(Link::Cosmos(client))) => cosmos::escrow(client, &self.site(id)?).await?,
+            (Act::Escrow, Some(Link::Cosmos(client))) => cosmos::escrow(client, &self.site(id)?, path).await?,
             (Act::Escrow, Some(Link::Bitcoin(deployer))) => bitcoin::etch(deployer, &self.site(id)?).await?,
             (Act::Register(chain), _) => return coordinator::register(&self.home, self.manifest()?, chain).await,
-            (act, Some(Link::Evm(deployer))) => return evm::make(deployer, &self.site(id)?, act).await,
-            (act, Some(Link::Cosmos(client))) => return cosmos::make(client, &self.site(id)?, act).await,
-            (act, Some(Link::Bitcoin(_))) => bail!("{id}: {act:?} is not for a Bitcoin chain"),
+            (Act::KnowAsset(code), _) => {
+                let mut manifest = self.manifest()?.clone();
+                manifest.asset_code.insert(id.clone(), *code);
+                manifest
+            }
+            (act, Some(link)) => {
+                match link {
+                    Link::Evm(deployer) => evm::make(deployer, &self.site(id)?, act).await?,
+                    Link::Cosmos(client) => cosmos::make(client, &self.site(id)?, act).await?,
+                    Link::Bitcoin(_) => bail!("{id}: {act:?} is not for a Bitcoin chain"),
+                }
+                let mut manifest = self.manifest()?.clone();
+                if let Act::Vault { .. } = act {
+                    manifest.filled.insert(id.clone());
+                }
+                manifest
+            }
             (_, None) => bail!("deploy.chains has no {id}"),
         };
-        manifest.save(&self.config.manifest)?;
+        manifest.save(path)?;
         self.manifest = Some(manifest);
         Ok(())
     }

@@ -1,12 +1,13 @@
 //! What a deployment will change, in order: each step with what it needs done before it, and its cost where the node
 //! can tell it beforehand.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 
 use aes_chains::ChainError;
 use aes_coordinator::msg::ExecuteMsg;
-use aes_protocol::ChainId;
+use aes_protocol::{ChainId, Hash32};
 use anyhow::{bail, Result};
 use serde::Serialize;
 
@@ -45,6 +46,8 @@ pub(super) enum Act {
         of: Contract,
         next: String,
     },
+    /// nothing on the chain: the manifest takes the code that ALZ runs
+    KnowAsset(Hash32),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -64,13 +67,22 @@ pub(super) enum Contract {
 #[serde(rename_all = "snake_case")]
 pub enum Cost {
     /// in the fee token's base units
-    About { amount: String, unit: String },
+    About {
+        amount: String,
+        unit: String,
+    },
     /// what is known of it; the rest depends on what this very step makes
-    AtLeast { amount: String, unit: String },
+    AtLeast {
+        amount: String,
+        unit: String,
+    },
     /// it depends on a step before
     Later,
+    Nothing,
     /// the node did not say
-    Unknown { cause: String },
+    Unknown {
+        cause: String,
+    },
 }
 
 impl Cost {
@@ -95,6 +107,7 @@ impl fmt::Display for Cost {
             Self::About { amount, unit } => write!(f, "costs about {amount} {unit}"),
             Self::AtLeast { amount, unit } => write!(f, "costs {amount} {unit} and a little more"),
             Self::Later => f.write_str("its cost is known then"),
+            Self::Nothing => f.write_str("costs nothing"),
             Self::Unknown { cause } => write!(f, "its cost is not known: {cause}"),
         }
     }
@@ -112,6 +125,10 @@ impl fmt::Display for Change {
 pub struct Plan {
     pub changes: Vec<Change>,
     pub waiting: Vec<String>,
+    /// what is otherwise than the deployment file or `artifacts` have it, and may stay so
+    pub differs: Vec<String>,
+    /// chains whose vault is seen to have been filled
+    pub(super) filled: BTreeSet<ChainId>,
     problems: Vec<String>,
 }
 

@@ -6,7 +6,7 @@ use aes_config::{DeployChain, DeployConfig, Manifest, ManifestChain};
 use aes_protocol::{AttestorSet, ChainId, Domain, Hash32};
 use anyhow::{Context as _, Result};
 
-use super::plan::Plan;
+use super::plan::{Act, Cost, Plan};
 
 pub(super) struct Site<'a> {
     pub id: &'a ChainId,
@@ -72,6 +72,41 @@ impl Site<'_> {
             None => plan.problem(format!(
                 "{id}: there is no code at escrow {address}; is this the chain the manifest was written for?"
             )),
+        }
+    }
+
+    /// A vault is filled once: what left it since is not missing from it.
+    pub fn is_vault_to_fill(&self, empty: bool, plan: &mut Plan) -> Result<bool> {
+        if !empty {
+            plan.filled.insert(self.id.clone());
+        }
+        let was_filled = self.manifest.is_some_and(|manifest| manifest.filled.contains(self.id));
+        Ok(empty && !was_filled && self.amounts()?.vault > 0)
+    }
+
+    /// Contracts that hold ALZ keep their code for life, so this is only said.
+    pub fn other_build(&self, what: &str, address: &str, artifact: &str, plan: &mut Plan) {
+        let (id, path) = (self.id, self.deploy.artifacts.join(artifact));
+        plan.differs.push(format!(
+            "{id}: {what} {address} is of another build than {}; it keeps its code for life: a new build comes with a \
+             deployment under another manifest",
+            path.display()
+        ));
+    }
+
+    /// ALZ's own code, where it is a contract: whoever can change it can change what is held.
+    pub fn compare_asset_code(&self, asset: &str, found: Option<Hash32>, plan: &mut Plan) {
+        let known = self.manifest.and_then(|manifest| manifest.asset_code.get(self.id));
+        match found {
+            Some(code) if known == Some(&code) => {}
+            Some(code) => {
+                let before = known.map_or("none".into(), Hash32::to_string);
+                let what = format!(
+                    "the manifest: ALZ {asset} runs code {code}, known was {before}; say yes only if you know why"
+                );
+                plan.add(self.id, Act::KnowAsset(code), what, &[], Cost::Nothing);
+            }
+            None => plan.problem(format!("{}: there is no code at ALZ {asset}; is this the right chain?", self.id)),
         }
     }
 
