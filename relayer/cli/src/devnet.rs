@@ -1,24 +1,25 @@
 //! The whole deployment on loopback with everything real: wasmd as the home chain, two anvils as Polygon Amoy and
-//! Sepolia, three attestors (2 of 3), a relayer. Used by `aes devnet`, `aes demo` and the end-to-end tests.
+//! Sepolia, btcd on regtest where it is asked for, three attestors (2 of 3), a relayer. Used by `aes devnet`, `aes demo` and the end-to-end tests.
 //! It writes the same files an operator would write, and starts its parts from them.
 
 mod bitcoin;
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aes_chains::bitcoin::key_of;
+use aes_chains::bitcoin::{account_of, key_of};
 use aes_config::{
     AttestConfig, ChainConfig, Config, DeployChain, DeployConfig, KeyRef, Manifest, RelayConfig, SecretKey,
 };
 use aes_devnet::{Anvil, AnvilOptions, Btcd, Coin, GenesisAccount, Wasmd, WasmdOptions, ALZ_DENOM, GAS_DENOM};
-use aes_protocol::{Attestor, AttestorSet, ChainId, Conservation, Hash32};
-use anyhow::{Context as _, Result};
+use aes_protocol::{Attestor, AttestorSet, Bytes, ChainId, Conservation, Hash32};
+use anyhow::{anyhow, ensure, Context as _, Result};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::sync::{watch, Mutex};
+use tokio::task::JoinSet;
 
 pub use self::bitcoin::{BitcoinOptions, BITCOIN};
 use crate::commands::deploy::{deploy, fund};
@@ -83,13 +84,17 @@ pub struct Devnet {
     pub manifest: Manifest,
     keys: BTreeMap<&'static str, SecretKey>,
     stop: watch::Sender<bool>,
-    parts: Vec<JoinHandle<Result<()>>>,
+    /// attestors and relayers, each with its name
+    parts: Mutex<JoinSet<(String, Result<()>)>>,
 }
 
 impl Devnet {
     /// Nodes side by side, then the deployment, then attestors and relayer. `progress` is told each step.
     pub async fn start(options: Options, progress: impl Fn(&str)) -> Result<Self> {
         let dir = &options.data_dir;
+        // btcd deletes a regtest chain when it starts, and ALZ with it
+        let there = dir.display();
+        ensure!(!dir.join("keys").exists(), "{there}: a devnet was here, and none goes on; give another folder");
         std::fs::create_dir_all(dir.join("keys")).with_context(|| format!("make {}", dir.display()))?;
         let mut keys = BTreeMap::new();
         for name in [DEPLOYER, RELAYER, USER, RECIPIENT].into_iter().chain(ATTESTORS).chain(BITCOIN_KEYS) {
@@ -97,7 +102,8 @@ impl Devnet {
             write_secret(&key_file(dir, name), &hex::encode(key.expose()))?;
             keys.insert(name, key);
         }
-        progress("starting wasmd and two anvils");
+        let (btcd, chains) = if options.bitcoin.is_some() { (", btcd", "four") } else { ("", "three") };
+        progress(&format!("starting wasmd, two anvils{btcd}"));
         let (wasmd, polygon, ethereum, bitcoin) = tokio::try_join!(
             start_wasmd(&options, &keys),
             start_anvil(&options, &keys, "polygon", 80002),
@@ -106,14 +112,15 @@ impl Devnet {
         )?;
         let (stop, _) = watch::channel(false);
         let rpc = [wasmd.rpc_url.clone(), polygon.rpc_url.clone(), ethereum.rpc_url.clone()];
-        progress("deploying the contracts on three chains");
+        progress(&format!("deploying on {chains} chains"));
         let bitcoin_rpc = bitcoin.as_ref().map(|node| node.rpc_url.clone());
         let files = Files { options: &options, rpc: &rpc, bitcoin: bitcoin_rpc.as_ref() };
         files.write(DEPLOYER, Some(DEPLOYER), |config| {
             config.deploy = Some(deployment(&options, &keys)?);
             Ok(())
         })?;
-        let manifest = deploy(&Config::load(&config_file(dir, DEPLOYER))?, &mut |_| Ok(true)).await?;
+        let config = Config::load(&config_file(dir, DEPLOYER))?;
+        let manifest = bitcoin::hurried(bitcoin.as_ref(), deploy(&config, &mut |_| Ok(true))).await??;
         let mut devnet = Self {
             wasmd,
             polygon,
@@ -122,17 +129,11 @@ impl Devnet {
             manifest,
             keys,
             stop,
-            parts: Vec::new(),
+            parts: Mutex::default(),
             options: options.clone(),
         };
         files.write(USER, Some(USER), |_| Ok(()))?;
-        fund(
-            &Config::load(&config_file(dir, DEPLOYER))?,
-            &devnet.manifest,
-            &devnet.account(USER)?,
-            amount::parse("10000")?,
-        )
-        .await?;
+        fund(&config, &devnet.manifest, &devnet.account(USER)?, amount::parse("10000")?).await?;
         if let Some(options) = &options.bitcoin {
             bitcoin::pay_sats(options, &config_file(dir, DEPLOYER), &devnet.keys).await?;
         }
@@ -151,7 +152,7 @@ impl Devnet {
                 Ok(())
             })?;
             let (context, shutdown) = (Context::open(&config_file(dir, name)).await?, devnet.shutdown());
-            devnet.parts.push(tokio::spawn(async move { commands::attest::serve(&context, listener, shutdown).await }));
+            devnet.run(name, async move { commands::attest::serve(&context, listener, shutdown).await });
         }
         files.write(RELAYER, Some(RELAYER), |config| {
             config.relay = Some(RelayConfig { database: "relayer.sqlite".into(), attestors, bump_after: 30 });
@@ -167,8 +168,23 @@ impl Devnet {
     pub async fn start_relayer(&mut self) -> Result<()> {
         let context = Context::open(&self.config_file(RELAYER)).await?;
         let shutdown = self.shutdown();
-        self.parts.push(tokio::spawn(async move { commands::relay::run_until(&context, shutdown).await }));
+        self.run(RELAYER, async move { commands::relay::run_until(&context, shutdown).await });
         Ok(())
+    }
+
+    fn run(&mut self, name: &str, part: impl Future<Output = Result<()>> + Send + 'static) {
+        let name = name.to_owned();
+        self.parts.get_mut().spawn(async move { (name, part.await) });
+    }
+
+    /// Returns when an attestor or a relayer has ended by itself, with what is to be said of it.
+    pub async fn broken(&self) -> anyhow::Error {
+        match self.parts.lock().await.join_next().await {
+            Some(Ok((name, Err(error)))) => error.context(format!("{name} has ended")),
+            Some(Ok((name, Ok(())))) => anyhow!("{name} has ended"),
+            Some(Err(panic)) => anyhow!("a part of the devnet has ended: {panic}"),
+            None => std::future::pending().await,
+        }
     }
 
     pub fn config_file(&self, who: &str) -> PathBuf {
@@ -187,12 +203,17 @@ impl Devnet {
         Accounts::of(self.key(who)?, PREFIX)
     }
 
+    /// Its script and its address.
+    pub fn bitcoin_account(&self, who: &str) -> Result<(Bytes, String)> {
+        account_of(self.key(who)?, &BITCOIN.parse()?).context("the key has no account on Bitcoin")
+    }
+
     /// The attestors' keys in the order of their set.
     pub fn attestor_keys(&self) -> Vec<&SecretKey> {
         ATTESTORS.iter().filter_map(|name| self.keys.get(name)).collect()
     }
 
-    fn shutdown(&self) -> impl std::future::Future<Output = ()> + Send + 'static {
+    fn shutdown(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut stopped = self.stop.subscribe();
         async move {
             // an error means that the devnet itself is gone
@@ -203,8 +224,9 @@ impl Devnet {
     /// Attestors and relayer first, then the nodes; says what of it went wrong.
     pub async fn stop(mut self) -> Result<()> {
         self.stop.send_replace(true);
-        for part in self.parts {
-            part.await??;
+        while let Some(ended) = self.parts.get_mut().join_next().await {
+            let (name, ended) = ended?;
+            ended.context(name)?;
         }
         self.wasmd.stop().await?;
         self.polygon.stop().await?;

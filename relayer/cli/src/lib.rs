@@ -6,4 +6,5 @@ pub mod context;
 pub mod devnet;
 pub mod legs;
 pub mod output;
+pub mod screen;
 pub mod signals;

@@ -61,6 +61,25 @@ impl Anvil {
         Ok(())
     }
 
+    /// What is sent waits in the mempool from now on.
+    pub async fn stop_mining(&self) -> Result<(), Error> {
+        self.mine_every(0).await
+    }
+
+    /// As the options say, in whole seconds, which is all that anvil takes while it runs; also after `stop_mining`.
+    pub async fn mine_at_interval(&self) -> Result<(), Error> {
+        match self.options.block_time {
+            Some(every) => self.mine_every(every.as_secs().max(1)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Never, where it is 0.
+    async fn mine_every(&self, seconds: u64) -> Result<(), Error> {
+        rpc::call(&self.rpc_url, "evm_setIntervalMining", json!([seconds])).await?;
+        Ok(())
+    }
+
     /// Writes the chain to the data folder and ends the process.
     pub async fn stop(&mut self) -> Result<(), Error> {
         match self.process.take() {

@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use aes_chains::bitcoin;
 use aes_chains::cosmos::{account_of, CosmosClient};
 use aes_chains::evm::EvmDeployer;
-use aes_chains::{EscrowMessage, HoldStatus};
+use aes_chains::{Depth, EscrowMessage, Hold, HoldStatus};
 use aes_cli::amount;
 use aes_cli::commands::open::Open;
 use aes_cli::commands::prepare::Prepare;
 use aes_cli::context::{wait_chain, wait_home, Context};
-use aes_cli::devnet::{Devnet, Options, ALLIANZA, BITCOIN, DEPLOYER, ETHEREUM, POLYGON, RECIPIENT, RELAYER, USER};
+use aes_cli::devnet::{Devnet, Options, ALLIANZA, DEPLOYER, ETHEREUM, POLYGON, RECIPIENT, RELAYER, USER};
 use aes_coordinator::msg::{ExecuteMsg, ExecutionResponse, State};
 use aes_escrow::msg::{BalancesResponse, QueryMsg};
 use aes_protocol::{Bytes, ChainId, ChainKind, Hash32};
@@ -116,7 +115,7 @@ impl Net {
             let account = self.devnet.account(who)?;
             Ok(match *chain {
                 "allianza" => account.cosmos,
-                "bitcoin" => self.bitcoin_account(who)?.1,
+                "bitcoin" => self.devnet.bitcoin_account(who)?.1,
                 _ => account.evm.to_string(),
             })
         };
@@ -186,6 +185,16 @@ impl Net {
         .await
     }
 
+    /// Until the leg's hold is in a block.
+    pub async fn until_held(&self, execution: &ExecutionResponse, leg: usize) -> Result<Hold> {
+        let leg = &execution.legs.get(leg).context("no such leg")?.leg;
+        let chain = self.user.chain(&leg.chain)?;
+        until(chain.ticks(), &format!("leg {} is held", leg.index), async || {
+            Ok(chain.hold(&execution.execution_id, leg, Depth::Soft).await?)
+        })
+        .await
+    }
+
     pub async fn hold_status(
         &self,
         context: &Context,
@@ -193,7 +202,7 @@ impl Net {
     ) -> Result<Vec<Option<HoldStatus>>> {
         try_join_all(execution.legs.iter().map(|entry| async {
             let chain = context.chain(&entry.leg.chain)?;
-            let hold = chain.hold(&execution.execution_id, &entry.leg, aes_chains::Depth::Soft).await?;
+            let hold = chain.hold(&execution.execution_id, &entry.leg, Depth::Soft).await?;
             anyhow::Ok(hold.map(|hold| hold.status))
         }))
         .await
@@ -222,14 +231,9 @@ impl Net {
         let account = self.devnet.account(who)?;
         Ok(match chain.kind() {
             ChainKind::Cosmos => account_of(&account.cosmos, PREFIX)?,
-            ChainKind::Bitcoin => self.bitcoin_account(who)?.0,
+            ChainKind::Bitcoin => self.devnet.bitcoin_account(who)?.0,
             _ => account.evm,
         })
-    }
-
-    /// Its script and its address.
-    pub fn bitcoin_account(&self, who: &str) -> Result<(Bytes, String)> {
-        bitcoin::account_of(self.devnet.key(who)?, &BITCOIN.parse()?).context("the key has no account on Bitcoin")
     }
 
     async fn books(&self, context: &Context, id: &ChainId) -> Result<[(&'static str, i128); 3]> {

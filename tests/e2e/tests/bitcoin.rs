@@ -9,7 +9,7 @@ use aes_cli::devnet::{BitcoinOptions, BITCOIN, RELAYER, USER};
 use aes_coordinator::msg::{ExecuteMsg, ExecutionResponse, LegResult, RollbackReason, State};
 use aes_devnet::Btcd;
 use aes_e2e::bitcoin::mine_empty;
-use aes_e2e::net::{changes, send_home, Net};
+use aes_e2e::net::{cause_of, changes, send_home, Net};
 use aes_e2e::{play, same, until};
 use aes_protocol::ChainId;
 use anyhow::{ensure, Context as _, Result};
@@ -82,19 +82,25 @@ async fn the_papers_scenario_is_confirmed(net: &Net) -> Result<()> {
 async fn the_papers_scenario_is_rolled_back(net: &Net) -> Result<()> {
     let before = net.balances().await?;
     let gas = net.devnet.account(RELAYER)?.evm.to_string();
-    net.devnet.ethereum.set_balance(&gas, 0).await?;
-    let execution = net.open(&PAPER, 60).await?;
+    // the mint waits for a block until the other two legs are held, so that there are two to revert
+    net.devnet.ethereum.stop_mining().await?;
+    let execution = net.open(&PAPER, 40).await?;
     net.prepare_all(&execution).await?;
+    net.until_held(&execution, 1).await?;
+    net.devnet.ethereum.set_balance(&gas, 0).await?;
+    net.devnet.ethereum.mine_at_interval().await?;
     let done = net.until_state(&execution.execution_id, State::RolledBack).await?;
     net.devnet.ethereum.set_balance(&gas, 1000 * 10u128.pow(18)).await?;
-    same("first", &done.legs[0].result, &LegResult::Reverted)?;
+    same("cause", &cause_of(&done)?, &(2, "insufficient gas".to_owned()))?;
+    same("results", &results(&done), &vec![LegResult::Reverted, LegResult::Reverted, LegResult::NotPrepared])?;
     same("changes", &net.balances().await?.since(&before), &changes(&[]))
 }
 
 /// As everybody comes by ALZ on Bitcoin: locked elsewhere, unlocked there.
 async fn alz_comes_out_of_the_vault_for_the_user(net: &Net) -> Result<()> {
     let before = net.balances().await?;
-    let legs = [net.leg("polygon lock 1000")?, format!("bitcoin unlock 1000 to {}", net.bitcoin_account(USER)?.1)];
+    let legs =
+        [net.leg("polygon lock 1000")?, format!("bitcoin unlock 1000 to {}", net.devnet.bitcoin_account(USER)?.1)];
     let execution = net.open_in(&net.user, &legs, FAR).await?;
     net.prepare_all(&execution).await?;
     net.until_state(&execution.execution_id, State::Finalized).await?;
@@ -274,7 +280,8 @@ async fn bitcoin_without_a_relayer_all_the_time() -> Result<()> {
 async fn a_relayer_that_lost_its_disk_goes_on(net: &Net) -> Result<()> {
     let first = Relayer::start(net).await?;
     let before = net.balances().await?;
-    let legs = [net.leg("polygon lock 1000")?, format!("bitcoin unlock 1000 to {}", net.bitcoin_account(USER)?.1)];
+    let legs =
+        [net.leg("polygon lock 1000")?, format!("bitcoin unlock 1000 to {}", net.devnet.bitcoin_account(USER)?.1)];
     let execution = net.open_in(&net.user, &legs, FAR).await?;
     let node = node(net)?;
     // the vault is split when the relayer starts: its move would be in the mempool too

@@ -86,9 +86,13 @@ async fn every_chain_confirms(net: &Net) -> Result<()> {
 async fn the_relayer_has_no_gas_on_one_chain(net: &Net) -> Result<()> {
     let before = net.balances().await?;
     let gas = net.devnet.account(RELAYER)?.evm.to_string();
-    net.devnet.ethereum.set_balance(&gas, 0).await?;
-    let execution = net.open(&PAPER, 25).await?;
+    // the mint waits for a block until the other two legs are held, so that there are two to revert
+    net.devnet.ethereum.stop_mining().await?;
+    let execution = net.open(&PAPER, 40).await?;
     net.prepare_all(&execution).await?;
+    net.until_held(&execution, 1).await?;
+    net.devnet.ethereum.set_balance(&gas, 0).await?;
+    net.devnet.ethereum.mine_at_interval().await?;
     let done = net.until_state(&execution.execution_id, State::RolledBack).await?;
     net.devnet.ethereum.set_balance(&gas, 1000 * 10u128.pow(18)).await?;
 

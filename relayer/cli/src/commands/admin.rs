@@ -41,7 +41,8 @@ pub enum Admin {
 
 #[derive(Debug, clap::Args)]
 pub struct Where {
-    /// only there: `coordinator`, or a chain by its name or CAIP-2 id (its escrow); all contracts where not given
+    /// only there: `coordinator`, or a chain by its name or CAIP-2 id (its escrow); all contracts where not given.
+    /// Bitcoin has none: what the coordinator does not open begins nowhere
     #[arg(long = "on")]
     on: Vec<String>,
     /// say what would be sent and what it costs; send nothing
@@ -159,7 +160,8 @@ impl Action {
         for id in chains.iter().filter(|id| !manifest.chains.contains_key(id)) {
             manifest.chain(id)?;
         }
-        for (id, entry) in manifest.chains.iter().filter(|(id, _)| on.is_empty() || chains.contains(id)) {
+        let is_meant = |id: &ChainId| chains.contains(id) || (on.is_empty() && id.kind() != ChainKind::Bitcoin);
+        for (id, entry) in manifest.chains.iter().filter(|(id, _)| is_meant(id)) {
             let here = contracts.entry(id.clone()).or_default();
             let (name, address) = (format!("escrow on {id}"), entry.escrow_address.clone());
             here.push(Contract { name, address, kind: Kind::Escrow });
@@ -246,7 +248,9 @@ impl Link {
         Ok(match id.kind() {
             ChainKind::Evm => Self::Evm(Box::new(EvmDeployer::connect(id.clone(), config.chain(id)?).await?)),
             ChainKind::Cosmos => Self::Cosmos(CosmosClient::new(id, config.chain(id)?)?),
-            ChainKind::Bitcoin => bail!("chain {id} has no contract with an admin"),
+            ChainKind::Bitcoin => {
+                bail!("{id} has no contract with an admin; pause the coordinator, and nothing begins here")
+            }
         })
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use crate::devnet::{Devnet as Net, Options, DEPLOYER, RECIPIENT, RELAYER, USER};
+use crate::devnet::{BitcoinOptions, Devnet as Net, Options, DEPLOYER, RECIPIENT, RELAYER, USER};
 use crate::output::Output;
 use crate::signals::Stop;
 
@@ -23,14 +23,20 @@ impl Devnet {
         let mut stop = Stop::listen()?;
         let temporary = tempfile::tempdir()?;
         let data = self.data.clone().unwrap_or_else(|| temporary.path().into());
-        let starting = Net::start(Options::new(data, self.artifacts.clone()), |step| eprintln!("{step} …"));
+        let mut options = Options::new(data, self.artifacts.clone());
+        options.bitcoin = Some(BitcoinOptions::default());
+        let starting = Net::start(options, |step| eprintln!("{step} …"));
         let net = tokio::select! {
             started = starting => started?,
             () = stop.asked() => return Ok(()),
         };
         output.say(&addresses(&net)?)?;
-        stop.asked().await;
-        net.stop().await
+        let broken = tokio::select! {
+            broken = net.broken() => Err(broken),
+            () = stop.asked() => Ok(()),
+        };
+        let stopped = net.stop().await;
+        broken.and(stopped)
     }
 }
 
@@ -42,17 +48,27 @@ struct Addresses {
     home_rpc: String,
     polygon_rpc: String,
     ethereum_rpc: String,
+    bitcoin_rpc: String,
     coordinator: String,
     escrows: Vec<(String, String)>,
-    /// name, EVM address, CosmWasm address, file with its key
-    accounts: Vec<(&'static str, String, String, PathBuf)>,
+    accounts: Vec<Account>,
+}
+
+#[derive(serde::Serialize)]
+struct Account {
+    name: &'static str,
+    evm: String,
+    cosmos: String,
+    bitcoin: String,
+    key_file: PathBuf,
 }
 
 fn addresses(net: &Net) -> Result<Addresses> {
     let mut accounts = Vec::new();
     for name in [DEPLOYER, RELAYER, USER, RECIPIENT] {
-        let account = net.account(name)?;
-        accounts.push((name, account.evm.to_string(), account.cosmos, net.key_file(name)));
+        let (account, (_, bitcoin)) = (net.account(name)?, net.bitcoin_account(name)?);
+        let (evm, cosmos, key_file) = (account.evm.to_string(), account.cosmos, net.key_file(name));
+        accounts.push(Account { name, evm, cosmos, bitcoin, key_file });
     }
     let binary = std::env::current_exe()?;
     Ok(Addresses {
@@ -61,6 +77,7 @@ fn addresses(net: &Net) -> Result<Addresses> {
         home_rpc: net.wasmd.rpc_url.clone(),
         polygon_rpc: net.polygon.rpc_url.clone(),
         ethereum_rpc: net.ethereum.rpc_url.clone(),
+        bitcoin_rpc: net.bitcoin.as_ref().context("btcd runs")?.rpc_url.clone(),
         coordinator: net.manifest.coordinator.clone(),
         escrows: net.manifest.chains.iter().map(|(id, c)| (id.to_string(), c.escrow_address.clone())).collect(),
         accounts,
@@ -72,12 +89,13 @@ impl std::fmt::Display for Addresses {
         writeln!(f, "allianza (home)  {}", self.home_rpc)?;
         writeln!(f, "polygon          {}", self.polygon_rpc)?;
         writeln!(f, "ethereum         {}", self.ethereum_rpc)?;
+        writeln!(f, "bitcoin          {}", self.bitcoin_rpc)?;
         writeln!(f, "coordinator      {}", self.coordinator)?;
         for (chain, address) in &self.escrows {
             writeln!(f, "escrow           {chain} {address}")?;
         }
-        for (name, evm, cosmos, key) in &self.accounts {
-            writeln!(f, "{name:<16} {evm}  {cosmos}  key in {}", key.display())?;
+        for Account { name, evm, cosmos, bitcoin, key_file } in &self.accounts {
+            writeln!(f, "{name:<16} {evm}  {cosmos}  {bitcoin}  key in {}", key_file.display())?;
         }
         let (config, bin) = (self.config.display(), self.bin.display());
         writeln!(f, "\nIn another terminal, as the user: export AES_CONFIG={config} PATH={bin}:$PATH")?;
