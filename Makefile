@@ -51,10 +51,13 @@ node-geth:
 node-anvil: contracts/evm/node_modules/.package-lock.json
 	$(STEP) "anvil" tools/nodes.sh anvil
 
-.PHONY: contracts contracts-wasm
+.PHONY: contracts contracts-wasm cw20
 contracts: contracts-wasm artifacts/AesEscrow.json ## The contracts as chains take them, into artifacts/
 contracts-wasm: toolchain tools/wasm/node_modules/.package-lock.json
-	$(STEP) "contracts (wasm)" tools/wasm/build.sh
+	$(STEP) "contracts (wasm)" tools/wasm/build.sh contracts
+# Not among `contracts`: only tests need it.
+cw20: toolchain tools/wasm/node_modules/.package-lock.json
+	$(STEP) "a cw20 (wasm)" tools/wasm/build.sh cw20
 artifacts/AesEscrow.json: contracts/evm/node_modules/.package-lock.json $(EVM_SOURCES)
 	$(STEP) "contracts (evm)" tools/evm-artifacts.sh
 
@@ -69,11 +72,11 @@ E2E := $(sort $(basename $(notdir $(wildcard tests/e2e/tests/*))))
 
 .PHONY: test
 test: ## Every test
-	@$(MAKE) --no-print-directory -j2 nodes contracts
+	@$(MAKE) --no-print-directory -j2 nodes contracts cw20
 	@$(MAKE) --no-print-directory test-forge test-ts schema-check test-rust
 
 .PHONY: test-rust
-test-rust: nodes contracts build ## Rust: unit, golden, vectors, the VM's checks, the nodes, end to end on real nodes
+test-rust: nodes contracts cw20 build ## Rust: unit, golden, vectors, the VM's checks, the nodes, end to end on real nodes
 	$(STEP) --show "test-rust" cargo test --workspace
 
 .PHONY: test-forge
@@ -85,7 +88,7 @@ test-ts: node-geth tests/ts/node_modules/.package-lock.json contracts/evm/node_m
 	$(STEP) --show "test-ts" npm test --prefix tests/ts
 
 .PHONY: test-e2e
-test-e2e: nodes contracts build ## Of these, what runs end to end on real nodes
+test-e2e: nodes contracts cw20 build ## Of these, what runs end to end on real nodes
 	$(STEP) --show "test-e2e" cargo test --workspace $(patsubst %,--test %,$(E2E))
 
 SIM := cargo run -p aes-sim --profile sim --
@@ -102,7 +105,7 @@ fuzz: ## Every decoder that takes outside bytes, SECONDS=60 each
 	@tools/fuzz.sh $(or $(SECONDS),60)
 
 .PHONY: bench
-bench: nodes contracts build tests/ts/node_modules/.package-lock.json ## Measure, and print `figure NAME VALUE UNIT` lines
+bench: nodes contracts cw20 build tests/ts/node_modules/.package-lock.json ## Measure, and print `figure NAME VALUE UNIT` lines
 	@tools/bench.sh
 
 # --- checks --------------------------------------------------------------------------------------

@@ -11,6 +11,9 @@ at_least() { # at_least <name> <wanted> <found> <how to get it>
 		{ echo "too old: $1 $3, $2 or newer is needed. $4" >&2; missing=1; }
 }
 
+platform=$(uname -sm)
+[ "$platform" = "Linux x86_64" ] ||
+	{ echo "this is $platform: the node binaries of the lock files are for Linux on amd64. Use such a machine or VM" >&2; missing=1; }
 go_how="Go 1.25 or newer from https://go.dev/dl"
 node_how="Node.js 20 or newer from https://nodejs.org"
 need rustup "From https://rustup.rs"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the CosmWasm contracts, and a real cw20 for the tests, into artifacts/ as a chain takes them.
+# Builds the CosmWasm contracts, or the real cw20 that only the tests need, into artifacts/ as a chain takes them.
+#   tools/wasm/build.sh contracts | cw20
 # Two steps, since no compiler flag alone does it: rustc emits bulk-memory instructions (they come with
 # its precompiled std), which released chains refuse; wasm-opt lowers them to plain loops.
 set -euo pipefail
@@ -32,6 +33,16 @@ build() { # build <manifest> <crate> <artifact>
 }
 
 mkdir -p artifacts
-build Cargo.toml aes-coordinator aes_coordinator
-build Cargo.toml aes-escrow aes_escrow
-build tools/cw20/Cargo.toml cw20-contract cw20_base
+case $1 in
+contracts)
+	build Cargo.toml aes-coordinator aes_coordinator
+	build Cargo.toml aes-escrow aes_escrow
+	;;
+cw20)
+	build tools/cw20/Cargo.toml cw20-contract cw20_base
+	;;
+*)
+	echo "usage: $0 contracts|cw20" >&2
+	exit 2
+	;;
+esac

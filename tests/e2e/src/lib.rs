@@ -2,6 +2,7 @@
 //! one's own. Every test here talks to real nodes; nothing is mocked.
 
 pub mod bitcoin;
+pub mod cw20;
 pub mod evm;
 pub mod hand;
 pub mod net;

@@ -95,7 +95,8 @@ impl Rotate {
     pub async fn run(&self, context: &Context) -> Result<Report> {
         let set = read_set(&self.set)?;
         let current = context.home.attestor_set(None).await?.set;
-        let rotated = current == set;
+        // also to an earlier one: an escrow that is two sets behind takes one after the other
+        let rotated = set.id <= current.id && context.home.attestor_set(Some(set.id)).await?.set == set;
         ensure!(
             rotated || current.id.checked_add(1) == Some(set.id),
             "set {} cannot follow: the coordinator has set {}, so the next has the id after it",
@@ -130,7 +131,8 @@ impl Rotate {
         set: &AttestorSet,
         certificate: Option<&Certificate>,
     ) -> Result<Done> {
-        if current_set(context, chain.id()).await? == *set {
+        let there = current_set(context, chain.id()).await?;
+        if there == *set || there.id > set.id {
             return Ok(Done::Already);
         }
         if self.dry_run {

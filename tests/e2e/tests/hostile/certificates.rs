@@ -129,12 +129,15 @@ pub async fn legs_of_another_chain_or_another_execution(net: &Net) -> Result<()>
     let leaf = DecisionLeaf { execution_id: execution.execution_id, decision: Decision::Commit };
     let decisions_root = decisions_tree(&[leaf]).context("a tree")?.root();
     let certificate = attestors.certify(&net.user.manifest.domain, &Statement::Decided { decisions_root })?;
-    for (chain, leg) in
-        [(&home, the_leg(&execution, 0)?), (&polygon, the_leg(&execution, 1)?), (&polygon, the_leg(&execution, 2)?)]
-    {
+    for (chain, index, words) in [
+        (&home, 0, "the leg is for chain eip155:80002, this escrow is on cosmos:allianza-1"),
+        (&polygon, 1, "leg 1 is of cosmos:allianza-1 and its escrow"),
+        (&polygon, 2, "leg 2 is of eip155:11155111 and its escrow"),
+    ] {
+        let leg = the_leg(&execution, index)?;
         let items = vec![SettlementItem { execution_id: execution.execution_id, path: vec![], legs: vec![leg] }];
         let message = EscrowMessage::Settle { decision: Decision::Commit, certificate: certificate.clone(), items };
-        refused(send_chain(&net.relayer, chain, &message).await, "leg")?;
+        refused(send_chain(&net.relayer, chain, &message).await, words)?;
     }
     // by who is not the depositor
     for index in 0..3 {
@@ -163,7 +166,9 @@ pub async fn evidence_with_something_wrong(net: &Net) -> Result<()> {
     let execution_id = execution.execution_id;
     let commit = |evidence, certificate| ExecuteMsg::Commit { execution_id, evidence, certificate };
     let home = &net.relayer;
-    refused(send_home(home, &commit(evidence.clone(), of_other)).await, "the certificate")?;
+    // signatures on something else recover to strangers
+    let strangers = "the certificate: signature 0: signed by 0x";
+    refused(send_home(home, &commit(evidence.clone(), of_other)).await, strangers)?;
     let mut swapped = evidence.clone();
     swapped.reverse();
     refused(send_home(home, &commit(swapped, certificate.clone())).await, "give one a leg, in their order")?;
@@ -171,7 +176,7 @@ pub async fn evidence_with_something_wrong(net: &Net) -> Result<()> {
     refused(send_home(home, &commit(fewer, certificate.clone())).await, "2 pieces of evidence for 3 legs")?;
     let mut later = evidence.clone();
     later.iter_mut().for_each(|piece| piece.height += 1);
-    refused(send_home(home, &commit(later, certificate.clone())).await, "the certificate")?;
+    refused(send_home(home, &commit(later, certificate.clone())).await, strangers)?;
     let record = ExecuteMsg::Record { execution_id, evidence, certificate };
     refused(send_home(home, &record).await, "needs it committed or aborted")?;
     same("after all of them", &state(net, &execution).await?, &before)

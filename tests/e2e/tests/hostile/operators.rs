@@ -34,9 +34,9 @@ pub async fn a_pause_stops_what_begins_and_nothing_that_ends(net: &Net) -> Resul
         net.evm_account(chain, DEPLOYER)?.pause().await?;
     }
 
-    refused(net.open(&EVERYWHERE, FAR).await, "paused")?;
+    refused(net.open(&EVERYWHERE, FAR).await, "the contract is paused and begins nothing new")?;
     refused(net.prepare(&unprepared, 0).await, "EscrowPaused")?;
-    for (index, words) in [(1, "paused"), (2, "EscrowPaused")] {
+    for (index, words) in [(1, "the contract is paused and begins nothing new"), (2, "EscrowPaused")] {
         let leg = the_leg(&unprepared, index)?;
         let message = hand.prepare_reserve(&unprepared, &leg)?;
         refused(send_chain(&net.relayer, &leg.chain, &message).await, words)?;
