@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aes_chains::bitcoin::Cosigned;
+use aes_config::Endpoint;
 use async_trait::async_trait;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
@@ -24,8 +25,8 @@ const ANSWER_LIMIT: usize = 256 * 1024;
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AttestRefusal {
-    #[error("attestor {url}: {cause}; write its base URL, e.g. http://127.0.0.1:7070")]
-    Url { url: String, cause: String },
+    #[error("attestor {url}: no HTTP client: {cause}")]
+    Client { url: String, cause: String },
     #[error("attestor {url}: {cause}; is it running?")]
     Unreachable { url: String, cause: String },
     #[error("attestor {url}: {}", problem.detail)]
@@ -49,9 +50,9 @@ pub struct AttestorClient {
 }
 
 impl AttestorClient {
-    pub fn new(url: &str) -> Result<Self, AttestRefusal> {
-        let http = Http::new(url).map_err(|cause| AttestRefusal::Url { url: url.into(), cause })?;
-        Ok(Self::over(Arc::new(http), url.trim_end_matches('/')))
+    pub fn new(at: &Endpoint) -> Result<Self, AttestRefusal> {
+        let http = Http::new(at).map_err(|cause| AttestRefusal::Client { url: at.to_string(), cause })?;
+        Ok(Self::over(Arc::new(http), &at.to_string()))
     }
 
     /// Over another wire than HTTP; `url` is what it is called in errors.
@@ -101,11 +102,9 @@ struct Http {
 }
 
 impl Http {
-    fn new(url: &str) -> Result<Self, String> {
-        let root = Url::parse(&format!("{}/", url.trim_end_matches('/'))).map_err(|error| error.to_string())?;
-        if !matches!(root.scheme(), "http" | "https") {
-            return Err(format!("scheme {} is not http", root.scheme()));
-        }
+    fn new(at: &Endpoint) -> Result<Self, String> {
+        let root = Url::parse(&format!("{}/", at.expose().as_str().trim_end_matches('/')));
+        let root = root.map_err(|error| error.to_string())?;
         // No proxy of the environment: attestors are near, and listen on loopback.
         let client = reqwest::Client::builder()
             .no_proxy()

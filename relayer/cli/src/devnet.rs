@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use aes_chains::bitcoin::{account_of, key_of};
 use aes_config::{
-    AttestConfig, ChainConfig, Config, DeployChain, DeployConfig, KeyRef, Manifest, RelayConfig, SecretKey,
+    AttestConfig, ChainConfig, Config, DeployChain, DeployConfig, Endpoint, KeyRef, Manifest, RelayConfig, SecretKey,
 };
 use aes_devnet::{Anvil, AnvilOptions, Btcd, Coin, GenesisAccount, Wasmd, WasmdOptions, ALZ_DENOM, GAS_DENOM};
 use aes_protocol::{Attestor, AttestorSet, Bytes, ChainId, Conservation, Hash32};
@@ -111,9 +111,9 @@ impl Devnet {
             bitcoin::start(&options, &keys),
         )?;
         let (stop, _) = watch::channel(false);
-        let rpc = [wasmd.rpc_url.clone(), polygon.rpc_url.clone(), ethereum.rpc_url.clone()];
+        let rpc = [wasmd.rpc_url.parse()?, polygon.rpc_url.parse()?, ethereum.rpc_url.parse()?];
         progress(&format!("deploying on {chains} chains"));
-        let bitcoin_rpc = bitcoin.as_ref().map(|node| node.rpc_url.clone());
+        let bitcoin_rpc = bitcoin.as_ref().map(|node| node.rpc_url.parse()).transpose()?;
         let files = Files { options: &options, rpc: &rpc, bitcoin: bitcoin_rpc.as_ref() };
         files.write(DEPLOYER, Some(DEPLOYER), |config| {
             config.deploy = Some(deployment(&options, &keys)?);
@@ -142,7 +142,7 @@ impl Devnet {
         for (name, bitcoin_name) in ATTESTORS.into_iter().zip(BITCOIN_KEYS) {
             let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
             let listen = listener.local_addr()?;
-            attestors.push(format!("http://{listen}"));
+            attestors.push(format!("http://{listen}").parse()?);
             let key = KeyRef::File { file: key_file(Path::new(""), name) };
             let journal = format!("{name}.journal.sqlite").into();
             files.write(name, None, |config| {
@@ -254,14 +254,14 @@ fn write_secret(path: &Path, text: &str) -> Result<()> {
 
 struct Files<'a> {
     options: &'a Options,
-    rpc: &'a [String; 3],
-    bitcoin: Option<&'a String>,
+    rpc: &'a [Endpoint; 3],
+    bitcoin: Option<&'a Endpoint>,
 }
 
 impl Files<'_> {
     fn write(&self, who: &str, key: Option<&str>, role: impl FnOnce(&mut Config) -> Result<()>) -> Result<()> {
         let [wasmd, polygon, ethereum] = self.rpc;
-        let chain = |name: &str, rpc: &String, cosmos: bool| ChainConfig {
+        let chain = |name: &str, rpc: &Endpoint, cosmos: bool| ChainConfig {
             name: name.into(),
             rpc: vec![rpc.clone()],
             timeout: 10,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use aes_protocol::{AttestorSet, ChainId, Conservation};
 use serde::{Deserialize, Serialize};
 
+use crate::endpoint::Endpoint;
 use crate::keys::KeyRef;
 use crate::manifest::Anchor;
 
@@ -14,8 +15,9 @@ use crate::manifest::Anchor;
 pub enum ConfigError {
     #[error("config file {}: {source}; write one (aes.example.toml explains every key) or name it with --config", path.display())]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("config file {}: {cause}", path.display())]
-    Parse { path: PathBuf, cause: String },
+    /// without the text itself: a line of it can hold a secret
+    #[error("config file {}, line {line}: {cause}", path.display())]
+    Parse { path: PathBuf, line: usize, cause: String },
     #[error("config file: no [{0}] table, which this command needs; aes.example.toml shows one")]
     NoTable(&'static str),
     #[error("config file: no chain {0}; add [chains.\"{0}\"]")]
@@ -40,7 +42,7 @@ pub struct ChainConfig {
     pub name: String,
     /// JSON-RPC (EVM; Bitcoin, with user and password in the URL) or CometBFT RPC (CosmWasm) endpoints, the first that
     /// answers is used
-    pub rpc: Vec<String>,
+    pub rpc: Vec<Endpoint>,
     /// seconds to wait for one answer
     #[serde(default = "default_timeout")]
     pub timeout: u64,
@@ -137,7 +139,7 @@ pub struct RelayConfig {
     /// SQLite file; relative to the config file
     pub database: PathBuf,
     /// base URLs of the attestors
-    pub attestors: Vec<String>,
+    pub attestors: Vec<Endpoint>,
     /// seconds a transaction may wait before its fee is raised
     #[serde(default = "default_bump")]
     pub bump_after: u64,
@@ -183,8 +185,11 @@ fn default_bump() -> u64 {
 impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
-        let mut config: Self = toml::from_str(&text)
-            .map_err(|error| ConfigError::Parse { path: path.into(), cause: error.to_string() })?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count().saturating_add(1);
+            ConfigError::Parse { path: path.into(), line, cause: error.message().into() }
+        })?;
         config.resolve(path.parent().unwrap_or(Path::new(".")));
         Ok(config)
     }
@@ -249,6 +254,16 @@ mod tests {
             let error = parse(&text).unwrap_err().to_string();
             assert!(error.contains("surprise"), "{table}: {error}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_is_found_by_its_line_and_no_secret_is_repeated() {
+        let (before, rest) = EXAMPLE.split_once("rpc = [").unwrap();
+        let text = format!("{before}rpc = [\"htp://user:secret@host\", {rest}");
+        let error = parse(&text).unwrap_err().to_string();
+        let line = format!("line {}:", before.matches('\n').count() + 1);
+        assert!(error.contains(&line) && error.contains("http://host:port"), "{error}");
+        assert!(!error.contains("secret"), "{error}");
     }
 
     #[test]

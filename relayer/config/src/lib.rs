@@ -1,10 +1,12 @@
 //! What an operator writes (the config file), what `aes deploy` writes (the manifest), and keys by reference.
 //! A missing file, an unknown key and a value of the wrong form are errors that name the file and the cure.
 
+mod endpoint;
 mod file;
 mod keys;
 mod manifest;
 
+pub use endpoint::{Endpoint, EndpointError};
 pub use file::{
     AttestConfig, BitcoinConfig, ChainConfig, Config, ConfigError, DeployChain, DeployConfig, FollowConfig, RelayConfig,
 };

@@ -64,8 +64,11 @@ async fn endpoints_die_in_mid_flight(net: &mut Net) -> Result<()> {
     }
     let file = changed(net, "proxied", |config| {
         for chain in config.chains.values_mut() {
-            let (_, proxy) = proxies.iter().find(|(node, _)| chain.rpc.contains(node)).context("a proxy")?;
-            chain.rpc.insert(0, proxy.url.clone());
+            let (_, proxy) = proxies
+                .iter()
+                .find(|(node, _)| chain.rpc.iter().any(|at| at.expose().as_str().trim_end_matches('/') == *node))
+                .context("a proxy")?;
+            chain.rpc.insert(0, proxy.url.parse()?);
         }
         Ok(())
     })?;

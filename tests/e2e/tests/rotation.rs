@@ -88,7 +88,7 @@ impl Rotation {
         std::fs::write(&file, toml::to_string(&config)?)?;
 
         let mut config = Config::load(&net.devnet.config_file(RELAYER))?;
-        config.relay.as_mut().context("relay")?.attestors.push(format!("http://{listen}"));
+        config.relay.as_mut().context("relay")?.attestors.push(format!("http://{listen}").parse()?);
         let relayer = dir.join("relayer-of-four.toml");
         std::fs::write(&relayer, toml::to_string(&config)?)?;
 
@@ -150,7 +150,7 @@ impl Rotation {
     /// The relayer's config with nobody behind Ethereum's endpoint.
     fn without_ethereum(&self) -> Result<PathBuf> {
         let mut config = Config::load(&self.relayer)?;
-        config.chains.get_mut(&ETHEREUM.parse()?).context("ethereum")?.rpc = vec!["http://127.0.0.1:1".into()];
+        config.chains.get_mut(&ETHEREUM.parse()?).context("ethereum")?.rpc = vec!["http://127.0.0.1:1".parse()?];
         let file = self.data().join("without-ethereum.toml");
         std::fs::write(&file, toml::to_string(&config)?)?;
         Ok(file)

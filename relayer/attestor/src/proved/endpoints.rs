@@ -15,7 +15,7 @@ use tendermint_proto::v0_38::types::ValidatorSet as RawSet;
 use tendermint_rpc::client::CompatMode;
 use tendermint_rpc::{Client, Error, HttpClient, HttpClientUrl, Paging};
 
-use super::liars::{name_of, Liars};
+use super::liars::Liars;
 
 pub(super) struct Endpoint {
     /// without what may be secret in the URL
@@ -44,12 +44,12 @@ pub(super) enum FetchError {
 }
 
 impl Endpoints {
-    pub fn new(chain: &ChainId, urls: &[String], timeout: Duration) -> Result<Self, Error> {
+    pub fn new(chain: &ChainId, urls: &[aes_config::Endpoint], timeout: Duration) -> Result<Self, Error> {
         let timeout = timeout.min(LONGEST_WAIT);
-        let endpoint = |(position, text): (u8, &String)| {
-            let url: HttpClientUrl = text.parse()?;
+        let endpoint = |(position, at): (u8, &aes_config::Endpoint)| {
+            let url: HttpClientUrl = at.expose().as_str().parse()?;
             Ok(Arc::new(Endpoint {
-                name: name_of(text),
+                name: at.to_string(),
                 rpc: HttpClient::builder(url).compat_mode(CompatMode::V0_38).timeout(timeout).build()?,
                 peer: PeerId::new([position; 20]),
             }))

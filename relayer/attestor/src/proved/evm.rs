@@ -13,7 +13,7 @@ use aes_protocol::{ChainId, Evidence, Hash32, Leg};
 use futures::future::join_all;
 
 use super::chain::FollowHealth;
-use super::liars::{name_of, Liars};
+use super::liars::Liars;
 
 struct Endpoint {
     name: String,
@@ -33,10 +33,10 @@ pub struct Witnessed {
 impl Witnessed {
     /// `enough` endpoints where so many are configured; with one alone, that one's word on which blocks are final.
     pub fn new(id: &ChainId, settings: &ChainConfig, entry: &ManifestChain, enough: usize) -> Result<Self, ChainError> {
-        let endpoint = |url: &String| {
+        let endpoint = |url: &aes_config::Endpoint| {
             let alone = ChainConfig { rpc: vec![url.clone()], ..settings.clone() };
             let builder = EvmProofBuilder::new(Arc::new(Node::new(id.clone(), &alone)?));
-            Ok(Endpoint { name: name_of(url), chain: EvmChain::new(id.clone(), &alone, entry)?, builder })
+            Ok(Endpoint { name: url.to_string(), chain: EvmChain::new(id.clone(), &alone, entry)?, builder })
         };
         let endpoints: Vec<Endpoint> = settings.rpc.iter().map(endpoint).collect::<Result<_, ChainError>>()?;
         Ok(Self { id: id.clone(), endpoints, enough, liars: Liars::new(id) })

@@ -36,10 +36,3 @@ impl Liars {
         self.caught.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// Host and port: the rest of a URL may be secret.
-pub(super) fn name_of(url: &str) -> String {
-    let parsed = reqwest::Url::parse(url).ok();
-    let name = parsed.and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?)));
-    name.unwrap_or_else(|| "an endpoint without a host".into())
-}

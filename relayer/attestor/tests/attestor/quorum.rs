@@ -42,7 +42,7 @@ async fn forger(answer: impl serde::Serialize) -> AttestorClient {
 async fn says(status: u16, words: String) -> AttestorClient {
     let status = StatusCode::from_u16(status).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let client = AttestorClient::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let client = AttestorClient::new(&format!("http://{}", listener.local_addr().unwrap()).parse().unwrap()).unwrap();
     let router = Router::new().route("/v1/attest", post(move || async move { (status, words) }));
     tokio::spawn(async move { axum::serve(listener, router).await });
     client
@@ -50,7 +50,7 @@ async fn says(status: u16, words: String) -> AttestorClient {
 
 async fn nobody() -> AttestorClient {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    AttestorClient::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap()
+    AttestorClient::new(&format!("http://{}", listener.local_addr().unwrap()).parse().unwrap()).unwrap()
 }
 
 #[tokio::test]

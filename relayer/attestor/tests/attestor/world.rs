@@ -379,7 +379,8 @@ impl Running {
         let journal = folder.path().join("journal.sqlite");
         let attestor = Arc::new(attestor(world, number, &journal).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = AttestorClient::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let client =
+            AttestorClient::new(&format!("http://{}", listener.local_addr().unwrap()).parse().unwrap()).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(attestor.serve(listener, async move {
             let _ = stopped.await;

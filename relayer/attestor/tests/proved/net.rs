@@ -76,7 +76,7 @@ pub fn chain_config(rpc: Vec<String>, account: Option<&str>) -> ChainConfig {
     });
     ChainConfig {
         name: "allianza".into(),
-        rpc,
+        rpc: rpc.iter().map(|url| url.parse().unwrap()).collect(),
         timeout: 10,
         poll: 100,
         key,
@@ -228,7 +228,8 @@ impl Running {
         let proved = Proved::connect(&config, manifest, &journal).unwrap();
         let attestor = Arc::new(Attestor::proved(proved, &attestor_key(), &journal).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = AttestorClient::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let client =
+            AttestorClient::new(&format!("http://{}", listener.local_addr().unwrap()).parse().unwrap()).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(async move {
             let shutdown = async move { drop(stopped.await) };
@@ -244,7 +245,7 @@ impl Running {
 
     pub async fn health(&self) -> Health {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let url = format!("{}/v1/health", self.client.url());
+        let url = format!("http://{}/v1/health", self.client.url());
         http.get(url).send().await.unwrap().json().await.unwrap()
     }
 

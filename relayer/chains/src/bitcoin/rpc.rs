@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aes_telemetry::metrics;
-use reqwest::{StatusCode, Url};
+use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::Deserialize;
 use serde_json::{json, Value};
@@ -48,19 +48,13 @@ pub enum RpcError {
 
 #[derive(Debug)]
 struct Endpoint {
-    url: Url,
+    at: aes_config::Endpoint,
     /// it has shown once that it is of the right chain
     checked: AtomicBool,
     resting_until: Mutex<Option<Instant>>,
 }
 
 impl Endpoint {
-    /// The URL holds the node's password: only the host goes into errors and logs.
-    fn name(&self) -> String {
-        let port = self.url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        format!("{}{port}", self.url.host_str().unwrap_or_default())
-    }
-
     fn rests(&self) -> bool {
         let until = *self.resting_until.lock().unwrap_or_else(PoisonError::into_inner);
         until.is_some_and(|until| Instant::now() < until)
@@ -84,15 +78,13 @@ type Answer = Result<Value, NodeError>;
 
 impl Endpoints {
     /// User and password stand in the URL.
-    pub fn new(genesis: &str, urls: &[String], timeout: Duration) -> Result<Self, String> {
-        let endpoints = urls
-            .iter()
-            .enumerate()
-            .map(|(position, text)| {
-                let url = Url::parse(text).map_err(|error| format!("rpc {position} is not a URL: {error}"))?;
-                Ok(Endpoint { url, checked: AtomicBool::new(false), resting_until: Mutex::new(None) })
-            })
-            .collect::<Result<_, String>>()?;
+    pub fn new(genesis: &str, endpoints: &[aes_config::Endpoint], timeout: Duration) -> Result<Self, String> {
+        let endpoint = |at: &aes_config::Endpoint| Endpoint {
+            at: at.clone(),
+            checked: AtomicBool::new(false),
+            resting_until: Mutex::new(None),
+        };
+        let endpoints = endpoints.iter().map(endpoint).collect();
         let http = reqwest::Client::builder().timeout(timeout).no_proxy().build().map_err(|error| cause_of(&error))?;
         Ok(Self { genesis: genesis.into(), http, endpoints, next_id: AtomicU64::new(1) })
     }
@@ -104,7 +96,7 @@ impl Endpoints {
         for endpoint in awake.into_iter().chain(resting) {
             let answer = self.ask(endpoint, method, &params).await;
             let outcome = if answer.is_ok() { "answered" } else { "failed" };
-            metrics().endpoint_answers.add([&format!("bip122:{}", self.genesis), &endpoint.name(), outcome], 1);
+            metrics().endpoint_answers.add([&format!("bip122:{}", self.genesis), &endpoint.at.to_string(), outcome], 1);
             match answer {
                 Ok(answer) => {
                     endpoint.rest_until(None);
@@ -114,7 +106,7 @@ impl Endpoints {
                 }
                 Err(cause) => {
                     endpoint.rest_until(Instant::now().checked_add(REST));
-                    causes.push(format!("{}: {cause}", endpoint.name()));
+                    causes.push(format!("{}: {cause}", endpoint.at));
                 }
             }
         }
@@ -144,7 +136,7 @@ impl Endpoints {
     async fn post(&self, endpoint: &Endpoint, method: &str, params: &Value) -> Result<Answer, String> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
-        let sent = self.http.post(endpoint.url.clone()).json(&body).send().await;
+        let sent = self.http.post(endpoint.at.expose().clone()).json(&body).send().await;
         let response = sent.map_err(|error| cause_of(&error.without_url()))?;
         let status = response.status();
         match status {

@@ -16,7 +16,7 @@ use cosmrs::Any;
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 use tendermint_rpc::endpoint::{header, status};
-use tendermint_rpc::{Client, WebSocketClientUrl};
+use tendermint_rpc::Client;
 use tokio::sync::{broadcast, watch};
 
 use super::announce::BlockEvents;
@@ -82,9 +82,9 @@ impl CosmosClient {
         };
         let timeout = Duration::from_secs(config.timeout);
         let endpoints = Arc::new(Endpoints::new(id.clone(), &config.rpc, timeout).map_err(wrong_url)?);
-        let urls = config.rpc.iter().map(|url| websocket_url(url)).collect::<Result<_, _>>().map_err(wrong_url)?;
         let poll = Duration::from_millis(config.poll);
-        let (ticks, events) = Ticks { chain: id.clone(), endpoints: endpoints.clone(), urls, poll }.start();
+        let (ticks, events) =
+            Ticks { chain: id.clone(), endpoints: endpoints.clone(), pushing: config.rpc.clone(), poll }.start();
         Ok(Arc::new(Self {
             id: id.clone(),
             name: config.name.clone(),
@@ -286,9 +286,4 @@ impl CosmosClient {
 
 pub(super) fn any<M: Message + Name>(message: &M) -> Any {
     Any { type_url: M::type_url(), value: message.encode_to_vec() }
-}
-
-/// CometBFT serves both at one address.
-fn websocket_url(rpc: &str) -> Result<WebSocketClientUrl, tendermint_rpc::Error> {
-    format!("{}/websocket", rpc.replacen("http", "ws", 1).trim_end_matches('/')).parse()
 }

@@ -8,7 +8,7 @@ use aes_protocol::ChainId;
 use aes_telemetry::{fault, metrics, Fault};
 use tendermint_rpc::client::CompatMode;
 use tendermint_rpc::error::{Error, ErrorDetail};
-use tendermint_rpc::{Client, HttpClient, HttpClientUrl, Url};
+use tendermint_rpc::{Client, HttpClient, HttpClientUrl};
 
 use crate::error::ChainError;
 
@@ -38,13 +38,12 @@ enum Failure {
 }
 
 impl Endpoints {
-    pub fn new(chain: ChainId, urls: &[String], timeout: Duration) -> Result<Self, Error> {
-        let endpoint = |url: &String| {
-            let url: HttpClientUrl = url.parse()?;
-            let parts = Url::from(url.clone());
+    pub fn new(chain: ChainId, urls: &[aes_config::Endpoint], timeout: Duration) -> Result<Self, Error> {
+        let endpoint = |at: &aes_config::Endpoint| {
+            let url: HttpClientUrl = at.expose().as_str().parse()?;
             let client = HttpClient::builder(url).compat_mode(CompatMode::V0_38).timeout(timeout).build()?;
             Ok(Endpoint {
-                name: format!("{}:{}", parts.host(), parts.port()),
+                name: at.to_string(),
                 client,
                 checked: AtomicBool::new(false),
                 denounced: AtomicBool::new(false),

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aes_config::Endpoint;
 use aes_protocol::ChainId;
 use futures::StreamExt;
 use tendermint_rpc::client::CompatMode;
@@ -24,7 +25,7 @@ const POLLS: u32 = 10;
 pub(super) struct Ticks {
     pub chain: ChainId,
     pub endpoints: Arc<Endpoints>,
-    pub urls: Vec<WebSocketClientUrl>,
+    pub pushing: Vec<Endpoint>,
     pub poll: Duration,
 }
 
@@ -51,9 +52,9 @@ impl Ticks {
 
     async fn run(&self, told: &Told) {
         loop {
-            for url in &self.urls {
-                if let Err(cause) = self.follow(url, told).await {
-                    tracing::debug!(%url, %cause, "no blocks pushed; polling");
+            for endpoint in &self.pushing {
+                if let Err(cause) = self.follow(endpoint, told).await {
+                    tracing::debug!(%endpoint, %cause, "no blocks pushed; polling");
                 }
                 self.poll(told).await;
             }
@@ -70,8 +71,11 @@ impl Ticks {
     }
 
     /// Returns when the connection is of no more use, with the reason.
-    async fn follow(&self, url: &WebSocketClientUrl, told: &Told) -> Result<(), String> {
-        let connect = WebSocketClient::builder(url.clone()).compat_mode(CompatMode::V0_38).build();
+    async fn follow(&self, endpoint: &Endpoint, told: &Told) -> Result<(), String> {
+        // CometBFT serves both at one address
+        let url = format!("{}/websocket", endpoint.expose().as_str().replacen("http", "ws", 1).trim_end_matches('/'));
+        let url: WebSocketClientUrl = url.parse().map_err(|error: tendermint_rpc::Error| error.to_string())?;
+        let connect = WebSocketClient::builder(url).compat_mode(CompatMode::V0_38).build();
         let (client, driver) =
             timeout(STALL, connect).await.map_err(|_| "no connection")?.map_err(|e| e.to_string())?;
         tokio::select! {

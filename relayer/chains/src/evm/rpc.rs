@@ -11,7 +11,7 @@ use aes_telemetry::{fault, metrics, Fault};
 use async_trait::async_trait;
 use ethers_core::types::U256;
 use ethers_providers::{JsonRpcClient, JsonRpcError, ProviderError, RpcError};
-use reqwest::{StatusCode, Url};
+use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 use serde_json::{json, Value};
@@ -54,7 +54,7 @@ type Answer = Result<Value, JsonRpcError>;
 
 #[derive(Debug)]
 struct Endpoint {
-    url: Url,
+    at: aes_config::Endpoint,
     /// it has said once that it is of the right chain
     checked: AtomicBool,
     /// it was said that it is of another chain
@@ -63,11 +63,6 @@ struct Endpoint {
 }
 
 impl Endpoint {
-    /// The URL's path may hold an API key: only the host goes into errors and logs.
-    fn name(&self) -> String {
-        let port = self.url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        format!("{}{port}", self.url.host_str().unwrap_or_default())
-    }
     fn rests(&self) -> bool {
         let until = *self.resting_until.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         until.is_some_and(|until| Instant::now() < until)
@@ -86,20 +81,14 @@ pub(crate) struct Endpoints {
 }
 
 impl Endpoints {
-    pub fn new(chain_number: u64, urls: &[String], timeout: Duration) -> Result<Self, String> {
-        let endpoints = urls
-            .iter()
-            .enumerate()
-            .map(|(position, text)| {
-                let url = Url::parse(text).map_err(|error| format!("rpc {position} is not a URL: {error}"))?;
-                Ok(Endpoint {
-                    url,
-                    checked: AtomicBool::new(false),
-                    denounced: AtomicBool::new(false),
-                    resting_until: Mutex::new(None),
-                })
-            })
-            .collect::<Result<_, String>>()?;
+    pub fn new(chain_number: u64, endpoints: &[aes_config::Endpoint], timeout: Duration) -> Result<Self, String> {
+        let endpoint = |at: &aes_config::Endpoint| Endpoint {
+            at: at.clone(),
+            checked: AtomicBool::new(false),
+            denounced: AtomicBool::new(false),
+            resting_until: Mutex::new(None),
+        };
+        let endpoints = endpoints.iter().map(endpoint).collect();
         let http = reqwest::Client::builder().timeout(timeout).no_proxy().build().map_err(|error| cause_of(&error))?;
         Ok(Self { chain_number, http, endpoints, next_id: AtomicU64::new(1) })
     }
@@ -107,7 +96,7 @@ impl Endpoints {
     async fn post(&self, endpoint: &Endpoint, method: &str, params: &Value) -> Result<Answer, String> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
-        let sent = self.http.post(endpoint.url.clone()).json(&body).send().await;
+        let sent = self.http.post(endpoint.at.expose().clone()).json(&body).send().await;
         let response = sent.map_err(|error| cause_of(&error.without_url()))?;
         let status = response.status();
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
@@ -138,7 +127,7 @@ impl Endpoints {
         if got != self.chain_number.into() {
             let cause = format!("is a node of chain {got}, not {}; correct the rpc list", self.chain_number);
             if !endpoint.denounced.swap(true, Ordering::Relaxed) {
-                fault!(Fault::WrongChain, "rpc {}: {cause}; it is never asked for anything else", endpoint.name());
+                fault!(Fault::WrongChain, "rpc {}: {cause}; it is never asked for anything else", endpoint.at);
             }
             return Err(cause);
         }
@@ -171,7 +160,9 @@ impl JsonRpcClient for Endpoints {
         for endpoint in awake.into_iter().chain(resting) {
             let answer = self.ask(endpoint, method, &params).await;
             let outcome = if answer.is_ok() { "answered" } else { "failed" };
-            metrics().endpoint_answers.add([&format!("eip155:{}", self.chain_number), &endpoint.name(), outcome], 1);
+            metrics()
+                .endpoint_answers
+                .add([&format!("eip155:{}", self.chain_number), &endpoint.at.to_string(), outcome], 1);
             match answer {
                 Ok(answer) => {
                     endpoint.rest_until(None);
@@ -179,7 +170,7 @@ impl JsonRpcClient for Endpoints {
                 }
                 Err(cause) => {
                     endpoint.rest_until(Instant::now().checked_add(REST));
-                    causes.push(format!("{}: {cause}", endpoint.name()));
+                    causes.push(format!("{}: {cause}", endpoint.at));
                 }
             }
         }

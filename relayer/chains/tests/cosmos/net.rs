@@ -58,7 +58,7 @@ fn env_name(account: &str) -> String {
 pub fn config(rpc: Vec<String>, account: Option<&str>) -> ChainConfig {
     ChainConfig {
         name: "allianza".into(),
-        rpc,
+        rpc: rpc.iter().map(|url| url.parse().unwrap()).collect(),
         timeout: 10,
         poll: 200,
         key: account.map(|account| {

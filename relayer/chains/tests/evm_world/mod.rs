@@ -279,7 +279,7 @@ impl World {
 fn config(rpc: &[&str], user: Option<&str>) -> ChainConfig {
     ChainConfig {
         name: "polygon".into(),
-        rpc: rpc.iter().map(|url| url.to_string()).collect(),
+        rpc: rpc.iter().map(|url| url.parse().unwrap()).collect(),
         timeout: 10,
         poll: 30,
         key: user.map(key),

@@ -93,7 +93,7 @@ async fn own_nodes(
                 EvmProofBuilder::new(Arc::new(Node::new(chain.clone(), settings)?)).final_hash(*height).await?
             }
             ChainKind::Cosmos => {
-                let rpc = settings.rpc.first().map(String::as_str).unwrap_or_default();
+                let rpc = settings.rpc.first().map_or("", |at| at.expose().as_str());
                 CosmosProofBuilder::new(chain, rpc)?.header_hash(*height).await?
             }
             ChainKind::Bitcoin => bail!("{chain}: this release proves nothing on Bitcoin"),

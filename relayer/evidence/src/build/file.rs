@@ -53,7 +53,7 @@ impl FileBuilder<'_> {
     }
 
     fn cosmos(&self, chain: &aes_protocol::ChainId) -> Result<CosmosProofBuilder, BuildError> {
-        let rpc = self.config.chain(chain)?.rpc.first().map(String::as_str).unwrap_or_default();
+        let rpc = self.config.chain(chain)?.rpc.first().map_or("", |at| at.expose().as_str());
         CosmosProofBuilder::new(chain, rpc)
     }
 

@@ -94,7 +94,7 @@ impl World {
             let attestor = Attestor::new(world.node(""), world.adapters(), key, &journal).unwrap();
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}", listener.local_addr().unwrap());
-            world.attestors.push(AttestorClient::new(&url).unwrap());
+            world.attestors.push(AttestorClient::new(&url.parse().unwrap()).unwrap());
             let serve = Arc::new(attestor).serve(listener, std::future::pending());
             world.tasks.push(tokio::spawn(async move { serve.await.unwrap() }));
         }

@@ -103,7 +103,7 @@ async fn of_leg(net: &Net, execution: &ExecutionResponse, leg: &Leg, shown: &Sho
         let node = Arc::new(Node::new(leg.chain.clone(), config)?);
         EvmProofBuilder::new(node).build(&subject, &shown.leaf, None).await?;
     } else {
-        let rpc = config.rpc.first().map(String::as_str).unwrap_or_default();
+        let rpc = config.rpc.first().map_or("", |at| at.expose().as_str());
         CosmosProofBuilder::new(&leg.chain, rpc)?.build(&subject, &shown.leaf).await?;
     }
     let build = begun.elapsed().as_secs_f64() * 1000.0;

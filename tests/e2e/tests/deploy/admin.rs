@@ -94,7 +94,7 @@ pub async fn a_check_finds_what_is_wrong(net: &Net) -> Result<()> {
             "no endpoint answered",
             Box::new(|config, _| {
                 let mut chain = config_chain(config)?;
-                chain.rpc.push(dead.into());
+                chain.rpc.push(dead.parse()?);
                 config.chains.insert(polygon.clone(), chain);
                 Ok(())
             }),
@@ -103,7 +103,7 @@ pub async fn a_check_finds_what_is_wrong(net: &Net) -> Result<()> {
             "chain",
             Box::new(|config, _| {
                 let mut chain = config_chain(config)?;
-                chain.rpc = vec![net.devnet.ethereum.rpc_url.clone()];
+                chain.rpc = vec![net.devnet.ethereum.rpc_url.parse()?];
                 config.chains.insert(polygon.clone(), chain);
                 Ok(())
             }),

@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::Path;
 
 use aes_chains::Depth;
-use aes_config::{Config, Manifest};
+use aes_config::{Config, Endpoint, Manifest};
 use aes_protocol::ChainId;
 use anyhow::{bail, Result};
 use futures::future::join_all;
@@ -85,15 +85,14 @@ async fn check_chain(config: &Config, manifest: &Manifest, id: &ChainId) -> Vec<
         let none = Err(anyhow::Error::msg(format!("no endpoints; give chains.\"{id}\".rpc")));
         return vec![Check::new(id, "endpoints", none)];
     }
-    let endpoints = chain
-        .rpc
-        .iter()
-        .map(|endpoint| async move { Check::new(id, endpoint, check_endpoint(config, manifest, id, endpoint).await) });
-    let mut checks = join_all(endpoints).await;
+    let asked = chain.rpc.iter().map(|endpoint| async move {
+        Check::new(id, endpoint.to_string(), check_endpoint(config, manifest, id, endpoint).await)
+    });
+    let mut checks = join_all(asked).await;
     // what one answers of the contracts, all answer: the first that is right is asked
-    match checks.iter().find(|check| check.ok) {
-        Some(right) => {
-            let alone = with_endpoint(config, id, &right.what);
+    match chain.rpc.iter().zip(&checks).find(|(_, check)| check.ok) {
+        Some((right, _)) => {
+            let alone = with_endpoint(config, id, right);
             checks.extend(contracts::escrow(&alone, manifest, id).await);
         }
         None => {
@@ -104,16 +103,16 @@ async fn check_chain(config: &Config, manifest: &Manifest, id: &ChainId) -> Vec<
     checks
 }
 
-fn with_endpoint(config: &Config, id: &ChainId, endpoint: &str) -> Config {
+fn with_endpoint(config: &Config, id: &ChainId, endpoint: &Endpoint) -> Config {
     let mut alone = config.clone();
     if let Some(chain) = alone.chains.get_mut(id) {
-        chain.rpc = vec![endpoint.into()];
+        chain.rpc = vec![endpoint.clone()];
     }
     alone
 }
 
 /// Each endpoint by itself: one that is right must not hide one that is wrong.
-async fn check_endpoint(config: &Config, manifest: &Manifest, id: &ChainId, endpoint: &str) -> Result<String> {
+async fn check_endpoint(config: &Config, manifest: &Manifest, id: &ChainId, endpoint: &Endpoint) -> Result<String> {
     let chain = aes_chains::connect_chain(&with_endpoint(config, id, endpoint), manifest, id)?;
     let head = chain.head(Depth::Final).await?;
     chain.check_contract().await?;
