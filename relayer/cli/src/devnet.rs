@@ -120,7 +120,7 @@ impl Devnet {
             Ok(())
         })?;
         let config = Config::load(&config_file(dir, DEPLOYER))?;
-        let manifest = bitcoin::hurried(bitcoin.as_ref(), deploy(&config, &mut |_| Ok(true))).await??;
+        let manifest = bitcoin::hurried(bitcoin.as_ref(), deploy(&config, &mut |_| Ok(true))).await?;
         let mut devnet = Self {
             wasmd,
             polygon,
