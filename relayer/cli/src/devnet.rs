@@ -46,6 +46,8 @@ pub struct Options {
     pub conservation: Conservation,
     /// none: no Bitcoin chain
     pub bitcoin: Option<BitcoinOptions>,
+    /// whether the attestors run from the start; where not, `aes attest` with their config files starts each
+    pub attestors: bool,
     /// whether a relayer runs from the start
     pub relayer: bool,
 }
@@ -62,6 +64,7 @@ impl Options {
             set_grace: 86_400,
             conservation: Conservation::On,
             bitcoin: None,
+            attestors: true,
             relayer: true,
         }
     }
@@ -72,7 +75,7 @@ pub const DEPLOYER: &str = "deployer";
 pub const RELAYER: &str = "relayer";
 pub const USER: &str = "user";
 pub const RECIPIENT: &str = "recipient";
-const ATTESTORS: [&str; 3] = ["attestor-1", "attestor-2", "attestor-3"];
+pub const ATTESTORS: [&str; 3] = ["attestor-1", "attestor-2", "attestor-3"];
 const BITCOIN_KEYS: [&str; 3] = ["attestor-1-bitcoin", "attestor-2-bitcoin", "attestor-3-bitcoin"];
 
 pub struct Devnet {
@@ -137,7 +140,10 @@ impl Devnet {
         if let Some(options) = &options.bitcoin {
             bitcoin::pay_sats(options, &config_file(dir, DEPLOYER), &devnet.keys).await?;
         }
-        progress("starting three attestors and a relayer");
+        progress(match options.attestors {
+            true => "starting three attestors and a relayer",
+            false => "writing the attestors' and the relayer's config",
+        });
         let mut attestors = Vec::new();
         for (name, bitcoin_name) in ATTESTORS.into_iter().zip(BITCOIN_KEYS) {
             let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
@@ -151,6 +157,9 @@ impl Devnet {
                 config.attest = Some(AttestConfig { listen, one_endpoint: true, key, bitcoin_key, journal });
                 Ok(())
             })?;
+            if !options.attestors {
+                continue;
+            }
             let (context, shutdown) = (Context::open(&config_file(dir, name)).await?, devnet.shutdown());
             devnet.run(name, async move { commands::attest::serve(&context, listener, shutdown).await });
         }

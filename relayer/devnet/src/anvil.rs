@@ -80,6 +80,12 @@ impl Anvil {
         Ok(())
     }
 
+    /// Puts empty blocks in the place of the newest ones; what was in them is gone from the mempool too.
+    pub async fn reorg(&self, blocks: u64) -> Result<(), Error> {
+        rpc::call(&self.rpc_url, "anvil_reorg", json!([blocks, []])).await?;
+        Ok(())
+    }
+
     /// Writes the chain to the data folder and ends the process.
     pub async fn stop(&mut self) -> Result<(), Error> {
         match self.process.take() {

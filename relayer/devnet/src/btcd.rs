@@ -71,7 +71,15 @@ impl Btcd {
         Ok(hashes)
     }
 
-    /// Any call of the node's JSON-RPC, for tests: `invalidateblock`, `submitblock` and their like.
+    /// Another branch, one block longer, in the place of the newest block.
+    pub async fn reorg(&self) -> Result<(), Error> {
+        let tip = self.call("getbestblockhash", json!([])).await?;
+        self.call("invalidateblock", json!([tip])).await?;
+        self.generate(2).await?;
+        Ok(())
+    }
+
+    /// Any call of the node's JSON-RPC, for tests: `submitblock`, `gettxout` and their like.
     pub async fn call(&self, method: &str, params: Value) -> Result<Value, Error> {
         rpc::call(&self.rpc_url, method, params).await
     }

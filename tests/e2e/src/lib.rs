@@ -5,6 +5,7 @@ pub mod bitcoin;
 pub mod cw20;
 pub mod evm;
 pub mod hand;
+pub mod link;
 pub mod net;
 pub mod process;
 

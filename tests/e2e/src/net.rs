@@ -40,6 +40,10 @@ pub struct Net {
 pub struct Balances(BTreeMap<String, i128>);
 
 impl Balances {
+    pub fn all(&self) -> impl Iterator<Item = (&str, i128)> {
+        self.0.iter().map(|(who, amount)| (who.as_str(), *amount))
+    }
+
     /// What changed since `before`, in ALZ as people write it; what did not change is left out.
     pub fn since(&self, before: &Self) -> BTreeMap<String, String> {
         let mut changes = BTreeMap::new();

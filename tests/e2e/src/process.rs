@@ -1,5 +1,4 @@
-//! The real binary `aes` as a process of its own, and a way to a node that can be cut: for what only shows when a
-//! process ends or a connection dies.
+//! The real binary `aes` as a process of its own: for what only shows when a process ends.
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -9,9 +8,7 @@ use anyhow::{ensure, Context as _, Result};
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use serde_json::Value;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
-use tokio::task::{JoinHandle, JoinSet};
 
 use crate::PATIENCE;
 
@@ -42,6 +39,16 @@ impl Aes {
         let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await.context("it does not end")??;
         ensure!(ended.success(), "ended with {ended}; its log is {}", self.log.display());
         Ok(())
+    }
+
+    /// Whether it still runs: a process that cannot start says why in its log, and ends.
+    pub fn runs(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
+    /// SIGKILL: it can do nothing about it.
+    pub async fn kill(mut self) -> Result<()> {
+        self.child.kill().await.context("SIGKILL")
     }
 
     /// SIGTERM, as a service manager ends it; it must end well, and soon.
@@ -85,42 +92,9 @@ pub async fn aes(config: &Path, words: &[&str]) -> Result<Said> {
 }
 
 /// Cargo builds it beside the tests: `cargo build --bin aes`, which `make test-e2e` does first.
-fn binary() -> Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let folder = test.parent().and_then(Path::parent).context("the target folder")?;
-    let binary = folder.join("aes");
-    ensure!(binary.is_file(), "{} is not there; `cargo build --bin aes` makes it", binary.display());
-    Ok(binary)
-}
-
-/// Carries bytes to a node until it is cut; then every connection through it is gone and no new one comes.
-pub struct Proxy {
-    pub url: String,
-    carrying: JoinHandle<()>,
-}
-
-impl Proxy {
-    pub async fn to(node: &str) -> Result<Self> {
-        let node = node.strip_prefix("http://").context("http://host:port")?.trim_end_matches('/').to_owned();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let url = format!("http://{}", listener.local_addr()?);
-        let carrying = tokio::spawn(async move {
-            // dropped with this task, and the connections with it
-            let mut connections = JoinSet::new();
-            while let Ok((mut from, _)) = listener.accept().await {
-                let node = node.clone();
-                connections.spawn(async move {
-                    if let Ok(mut to) = TcpStream::connect(node).await {
-                        // either side closes when it likes
-                        let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
-                    }
-                });
-            }
-        });
-        Ok(Self { url, carrying })
-    }
-
-    pub fn cut(self) {
-        self.carrying.abort();
-    }
+pub fn binary() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    // a test is one folder deeper than a binary
+    let found = own.ancestors().skip(1).take(2).map(|folder| folder.join("aes")).find(|binary| binary.is_file());
+    found.with_context(|| format!("no aes beside {}; `cargo build --bin aes` makes it", own.display()))
 }

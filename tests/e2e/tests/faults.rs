@@ -10,8 +10,9 @@ use aes_cli::devnet::{ETHEREUM, RELAYER};
 use aes_config::Config;
 use aes_coordinator::msg::{ExecutionResponse, State};
 use aes_e2e::hand::{Attestors, Hand};
+use aes_e2e::link::Link;
 use aes_e2e::net::{changes, typed, Net};
-use aes_e2e::process::{Aes, Proxy};
+use aes_e2e::process::Aes;
 use aes_e2e::{play, same, until};
 use aes_protocol::ChainId;
 use anyhow::{ensure, Context as _, Result};
@@ -58,17 +59,17 @@ async fn until_holds(net: &Net, execution: &ExecutionResponse, wanted: &[Option<
 
 /// The first endpoint of every chain is cut while the execution is on its way; the second carries it on.
 async fn endpoints_die_in_mid_flight(net: &mut Net) -> Result<()> {
-    let mut proxies = Vec::new();
+    let mut links = Vec::new();
     for node in [&net.devnet.wasmd.rpc_url, &net.devnet.polygon.rpc_url, &net.devnet.ethereum.rpc_url] {
-        proxies.push((node.clone(), Proxy::to(node).await?));
+        links.push((node.clone(), Link::to(node).await?));
     }
     let file = changed(net, "proxied", |config| {
         for chain in config.chains.values_mut() {
-            let (_, proxy) = proxies
+            let (_, link) = links
                 .iter()
                 .find(|(node, _)| chain.rpc.iter().any(|at| at.expose().as_str().trim_end_matches('/') == *node))
-                .context("a proxy")?;
-            chain.rpc.insert(0, proxy.url.parse()?);
+                .context("a link")?;
+            chain.rpc.insert(0, link.url.parse()?);
         }
         Ok(())
     })?;
@@ -81,7 +82,7 @@ async fn endpoints_die_in_mid_flight(net: &mut Net) -> Result<()> {
         Ok(statuses.iter().skip(1).any(Option::is_some).then_some(()))
     })
     .await?;
-    proxies.into_iter().for_each(|(_, proxy)| proxy.cut());
+    drop(links);
     net.until_state(&first.execution_id, State::Finalized).await?;
     // and one that begins when only the second endpoints are there
     let second = net.open(&PAPER, FAR).await?;

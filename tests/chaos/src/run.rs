@@ -1,0 +1,91 @@
+//! One run: users and strikers side by side, then quiet, then the reckoning.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aes_cli::context::Context;
+use aes_cli::devnet::{BitcoinOptions, RELAYER, USER};
+use aes_e2e::net::{Balances, Net};
+use anyhow::Result;
+use futures::stream::{self, StreamExt};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::sync::watch;
+use tokio::time::{sleep, Instant};
+
+use crate::fault::Fired;
+use crate::fleet::Fleet;
+use crate::storm::Storm;
+use crate::tally::Tally;
+use crate::users::Users;
+use crate::wish::Wish;
+
+/// After the storm, for what is still on its way: past every deadline.
+const QUIET: Duration = Duration::from_secs(400);
+const LOOK: Duration = Duration::from_secs(2);
+
+pub struct Options {
+    pub executions: usize,
+    pub users: usize,
+    /// of what users want and of what strikes when; the processes keep their own time
+    pub seed: u64,
+    /// none: a temporary folder
+    pub data: Option<PathBuf>,
+}
+
+pub struct Report {
+    pub tally: Tally,
+    pub fired: Fired,
+    pub first_actions: Vec<u64>,
+    pub ended_by_themselves: u64,
+}
+
+pub async fn run(options: Options) -> Result<Report> {
+    let mut net = Net::start(|devnet| {
+        (devnet.attestors, devnet.relayer) = (false, false);
+        devnet.bitcoin = Some(BitcoinOptions::default());
+        if let Some(data) = &options.data {
+            devnet.data_dir = data.clone();
+        }
+    })
+    .await?;
+    net.give_allowances().await?;
+    let before = net.balances().await?;
+    let mut dice = StdRng::seed_from_u64(options.seed);
+    let wishes: Vec<Wish> = (0..options.executions).map(|_| Wish::by(&mut dice, &net)).collect::<Result<_>>()?;
+    let users = Users::new(&net.devnet.config_file(USER), net.devnet.account(RELAYER)?.cosmos).await?;
+    let fleet = Fleet::start(&net).await?;
+
+    let (done, is_done) = watch::channel(false);
+    let mut storm = || Storm::new(StdRng::seed_from_u64(dice.gen()), is_done.clone());
+    let (mut processes, mut world) = (storm(), storm());
+    let living = async {
+        stream::iter(wishes).for_each_concurrent(options.users, |wish| users.live(wish)).await;
+        done.send_replace(true);
+        Ok(())
+    };
+    tokio::try_join!(living, processes.strike_processes(&fleet), world.trouble_the_world(&mut net, &fleet))?;
+
+    fleet.fair_weather();
+    let tally = quiet(&net, &fleet, &before).await?;
+    fleet.terminate().await?;
+    net.end(Vec::new()).await?;
+    let mut fired = world.fired;
+    processes.fired.0.into_iter().for_each(|(kind, count)| *fired.0.entry(kind).or_default() += count);
+    let Storm { first_actions, ended_by_themselves, .. } = processes;
+    Ok(Report { tally, fired, first_actions, ended_by_themselves })
+}
+
+/// Until nothing is wrong any more, or for as long as it may be.
+async fn quiet(net: &Net, fleet: &Fleet, before: &Balances) -> Result<Tally> {
+    let context = Context::open(&net.devnet.config_file(USER)).await?;
+    let end = Instant::now() + QUIET;
+    loop {
+        fleet.keep_running().await?;
+        let tally = Tally::of(net, &context, before).await?;
+        if tally.is_clean() || Instant::now() >= end {
+            return Ok(tally);
+        }
+        sleep(LOOK).await;
+    }
+}
