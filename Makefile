@@ -96,6 +96,10 @@ SIM := cargo run -p aes-sim --profile sim --
 sim: contracts ## Bad days from seeds for SECONDS=600, or one with its timeline: SEED=7
 	@$(SIM) $(if $(SEED),--seed $(SEED),--seconds $(or $(SECONDS),600) $(if $(FIRST),--first $(FIRST)))
 
+.PHONY: chaos
+chaos: nodes contracts build ## Kill processes, cut links and fail nodes under EXECUTIONS=500; SEED=7 for the same strikes in the same order
+	@cargo run --bin aes-chaos -- --executions $(or $(EXECUTIONS),500) $(if $(SEED),--seed $(SEED))
+
 .PHONY: model
 model: toolchain ## Look at every state of the protocol's model, take out each guard, and print the figures
 	$(STEP) --show "model" cargo run --bin aes-model

@@ -123,6 +123,13 @@ async fn anvil_makes_blocks_and_ends_when_told() {
     let balance = call(&url, "eth_getBalance", json!([HOLDER, "latest"])).await;
     assert_eq!(number(&balance.unwrap()), 7 * ETHER);
 
+    let hash_of =
+        async |height: &str| call(&url, "eth_getBlockByNumber", json!([height, false])).await.unwrap()["hash"].take();
+    let newest = format!("0x{:x}", anvil_block(&node, "latest").await);
+    let before = hash_of(&newest).await;
+    node.reorg(1).await.unwrap();
+    eventually("another block in its place", async || hash_of(&newest).await != before).await;
+
     node.pause().await.unwrap();
     assert_eq!(call(&url, "eth_chainId", json!([])).await, None);
     let pid = node.pid().unwrap();
@@ -151,6 +158,12 @@ async fn btcd_makes_blocks_and_keeps_them_over_a_restart() {
     assert!(height(&node).await >= before, "btcd deletes a regtest chain, the restart gives it back");
     let kept = node.call("getblockheader", json!([mined.last().unwrap(), true])).await.unwrap();
     assert!(kept["confirmations"].as_i64().unwrap() >= 1, "{kept}");
+
+    let (tip, before) = (node.call("getbestblockhash", json!([])).await.unwrap(), height(&node).await);
+    node.reorg().await.unwrap();
+    assert!(height(&node).await > before);
+    let gone = node.call("getblockheader", json!([tip, true])).await;
+    assert!(!gone.is_ok_and(|header| header["confirmations"].as_i64().unwrap() > 0), "the old tip counts no more");
 
     let pid = node.pid().unwrap();
     node.stop().await.unwrap();
