@@ -42,7 +42,7 @@ pub enum Blow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     NodePaused(Node),
-    NodeRestarted(Node),
+    NodeStopped(Node),
     /// below finality; a block of CometBFT is final at once
     Reorg(Node),
     LinkLate,
@@ -63,7 +63,7 @@ impl Blow {
 
 impl Trouble {
     pub fn all() -> Vec<Self> {
-        let nodes = Node::ALL.into_iter().flat_map(|node| [Self::NodePaused(node), Self::NodeRestarted(node)]);
+        let nodes = Node::ALL.into_iter().flat_map(|node| [Self::NodePaused(node), Self::NodeStopped(node)]);
         let reorgs = [Node::Polygon, Node::Ethereum, Node::Bitcoin].map(Self::Reorg);
         let links = [Self::LinkLate, Self::LinkReset, Self::LinkCutShort, Self::LinkFalse];
         nodes.chain(reorgs).chain(links).chain([Self::NoGas]).collect()
@@ -85,7 +85,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NodePaused(node) => write!(f, "node_paused.{}", node.name()),
-            Self::NodeRestarted(node) => write!(f, "node_restarted.{}", node.name()),
+            Self::NodeStopped(node) => write!(f, "node_stopped.{}", node.name()),
             Self::Reorg(node) => write!(f, "reorg.{}", node.name()),
             Self::LinkLate => f.write_str("link_late"),
             Self::LinkReset => f.write_str("link_reset"),

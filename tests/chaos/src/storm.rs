@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::Rng;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, Instant};
 
 use crate::fault::{Blow, Fired, Node, Trouble};
 use crate::fleet::{Fleet, Part};
@@ -20,6 +20,7 @@ const GAS_MONEY: u128 = 1000 * 10u128.pow(18);
 
 /// What one striker knows and counts.
 pub struct Storm {
+    begun: Instant,
     dice: StdRng,
     done: watch::Receiver<bool>,
     pub fired: Fired,
@@ -31,7 +32,14 @@ pub struct Storm {
 
 impl Storm {
     pub fn new(dice: StdRng, done: watch::Receiver<bool>) -> Self {
-        Self { dice, done, fired: Fired::none(), first_actions: Vec::new(), ended_by_themselves: 0 }
+        Self {
+            begun: Instant::now(),
+            dice,
+            done,
+            fired: Fired::none(),
+            first_actions: Vec::new(),
+            ended_by_themselves: 0,
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -45,6 +53,11 @@ impl Storm {
             () = rest => {}
             _ = self.done.wait_for(|done| *done) => {}
         }
+    }
+
+    /// For whoever reads the processes' logs beside it.
+    fn tell(&self, struck: &dyn std::fmt::Display) {
+        eprintln!("{:6.1} s  {struck}", self.begun.elapsed().as_secs_f32());
     }
 
     /// An order that the seed gives, again and again.
@@ -61,7 +74,7 @@ impl Storm {
                     break;
                 }
                 if self.strike(fleet, blow).await.with_context(|| blow.to_string())? {
-                    eprintln!("  {blow}");
+                    self.tell(&blow);
                     self.fired.count(blow);
                 }
                 self.ended_by_themselves += fleet.keep_running().await?;
@@ -106,7 +119,7 @@ impl Storm {
                     break;
                 }
                 if self.trouble(net, fleet, trouble).await.with_context(|| trouble.to_string())? {
-                    eprintln!("  {trouble}");
+                    self.tell(&trouble);
                     self.fired.count(trouble);
                 }
             }
@@ -133,7 +146,15 @@ impl Storm {
                 }
                 Ok(true)
             }
-            Trouble::NodeRestarted(node) => {
+            Trouble::NodeStopped(node) => {
+                match node {
+                    Node::Allianza => net.devnet.wasmd.stop().await?,
+                    Node::Polygon => net.devnet.polygon.stop().await?,
+                    Node::Ethereum => net.devnet.ethereum.stop().await?,
+                    // would forget its chain
+                    Node::Bitcoin => {}
+                }
+                self.rest(0..5000).await;
                 match node {
                     Node::Allianza => net.devnet.wasmd.restart().await?,
                     Node::Polygon => net.devnet.polygon.restart().await?,
