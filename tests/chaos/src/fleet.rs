@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Mutex;
 
-/// A busy machine's time to see that a fee is too low.
+/// Seconds: a run takes minutes.
 const BUMP_AFTER: u64 = 5;
 
 pub struct Fleet {
@@ -83,15 +83,15 @@ impl Part {
         let mut config = Config::load(&net.devnet.config_file(name))?;
         let mut links = BTreeMap::new();
         for chain in config.chains.values_mut() {
-            let link = Link::to(chain.rpc.first().context("an endpoint")?).await?;
-            chain.rpc = vec![link.url.clone()];
+            let link = Link::to(chain.rpc.first().context("an endpoint")?.expose().as_str()).await?;
+            chain.rpc = vec![link.url.parse()?];
             links.insert(chain.name.clone(), link);
         }
         if let Some(relay) = &mut config.relay {
             relay.bump_after = BUMP_AFTER;
             for (url, attestor) in relay.attestors.iter_mut().zip(ATTESTORS) {
-                let link = Link::to(url).await?;
-                *url = link.url.clone();
+                let link = Link::to(url.expose().as_str()).await?;
+                *url = link.url.parse()?;
                 links.insert(attestor.into(), link);
             }
         }

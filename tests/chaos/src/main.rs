@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aes_chaos::{run, Options};
-use anyhow::Result;
+use anyhow::{bail, Result};
 use clap::Parser;
 
 /// Real processes on real nodes, killed and cut off while executions are on their way
@@ -14,7 +14,7 @@ struct Args {
     #[arg(long, default_value_t = 500)]
     executions: usize,
     /// How many are on their way at once
-    #[arg(long, default_value_t = 24)]
+    #[arg(long, default_value_t = 32)]
     users: usize,
     /// The same again wishes and strikes in the same order; random where not given
     #[arg(long)]
@@ -29,7 +29,11 @@ async fn main() -> Result<ExitCode> {
     let Args { executions, users, seed, data } = Args::parse();
     let seed = seed.unwrap_or_else(rand::random);
     println!("seed {seed}");
-    let report = run(Options { executions, users, seed, data }).await?;
+    let report = tokio::select! {
+        report = run(Options { executions, users, seed, data }) => report?,
+        // processes and nodes end with the run
+        _ = tokio::signal::ctrl_c() => bail!("stopped"),
+    };
 
     let tally = &report.tally;
     for (kind, count) in &report.fired.0 {

@@ -69,7 +69,8 @@ impl Storm {
     pub async fn strike_processes(&mut self, fleet: &Fleet) -> Result<()> {
         while !self.is_over() {
             for blow in self.shuffled(Blow::all()) {
-                self.rest(500..2500).await;
+                // long enough for a busy machine to go on between two blows
+                self.rest(1500..8000).await;
                 if self.is_over() {
                     break;
                 }
@@ -114,7 +115,7 @@ impl Storm {
     pub async fn trouble_the_world(&mut self, net: &mut Net, fleet: &Fleet) -> Result<()> {
         while !self.is_over() {
             for trouble in self.shuffled(Trouble::all()) {
-                self.rest(500..2000).await;
+                self.rest(1000..4000).await;
                 if self.is_over() {
                     break;
                 }

@@ -32,7 +32,8 @@ impl Wish {
         let (habit, deadline) = match dice.gen_range(0..10) {
             0 => (Habit::Withholds, dice.gen_range(15..40)),
             1 => (Habit::Cancels, 120),
-            _ => (Habit::Deposits, dice.gen_range(40..180)),
+            2 => (Habit::Deposits, dice.gen_range(15..60)),
+            _ => (Habit::Deposits, 300),
         };
         let kind = KINDS[dice.gen_range(0..KINDS.len())];
         let legs = kind.iter().map(|(what, share)| {
