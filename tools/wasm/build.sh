@@ -33,7 +33,7 @@ build() { # build <manifest> <crate> <artifact>
 }
 
 mkdir -p artifacts
-case $1 in
+case ${1-} in
 contracts)
 	build Cargo.toml aes-coordinator aes_coordinator
 	build Cargo.toml aes-escrow aes_escrow

@@ -86,7 +86,7 @@ pub fn account(name: &str) -> Bytes {
 
 pub fn artifact(name: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../artifacts").join(name);
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run tools/wasm/build.sh", path.display()))
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `make contracts cw20`", path.display()))
 }
 
 // ---- attestors
