@@ -11,6 +11,7 @@ for wasm in artifacts/aes_*.wasm; do
 done
 missed=0
 npm run --silent bench --prefix tests/ts || missed=1
+cargo run --quiet --example bitcoin-vbytes || missed=1
 # As it is run: optimized. Without LTO, which is for the contracts' sake and would cost minutes here.
 export CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 for bench in bench-gas bench-relayer bench-evidence; do

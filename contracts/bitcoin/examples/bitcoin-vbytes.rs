@@ -6,11 +6,25 @@
 #[path = "../tests/it/support.rs"]
 mod support;
 
-fn main() {
+use std::process::ExitCode;
+
+/// At most, for depositor and 2-of-3 by the script path, with its anchor.
+const SETTLE: u64 = 210;
+
+fn main() -> ExitCode {
+    let mut settle = 0;
     for (name, signed) in support::templates(2, 3) {
-        println!("figure bitcoin.vbytes.{name} {} vB", signed.tx.weight().to_vbytes_ceil());
+        let vbytes = signed.tx.weight().to_vbytes_ceil();
+        println!("figure bitcoin.vbytes.{name} {vbytes} vB");
+        if name == "settle" {
+            settle = vbytes;
+        }
     }
-    println!("note settle is depositor and 2-of-3 by the script path, with its anchor: at most 210");
     println!("note Boltz' Taproot claim takes 151 vB by its script path and 111 by its cooperative key path");
     println!("note join is 4 vault outputs to 1, split 1 to 4, each with one input and the change of who pays");
+    if settle > SETTLE {
+        eprintln!("missed: bitcoin.vbytes.settle is {settle} vB, at most {SETTLE} are allowed");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
 }

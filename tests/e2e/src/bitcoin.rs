@@ -1,5 +1,9 @@
-//! Blocks made by hand: with a time of one's own, and without the transactions that wait.
+//! The devnet's Bitcoin by hand: blocks with a time of one's own and without the transactions that wait, what is in the
+//! mempool, and a relayer that can be stopped.
 
+use aes_cli::commands::relay::run_until;
+use aes_cli::context::Context as Connected;
+use aes_cli::devnet::RELAYER;
 use aes_devnet::Btcd;
 use anyhow::{ensure, Context as _, Result};
 use bitcoin::absolute::LockTime;
@@ -8,10 +12,14 @@ use bitcoin::consensus::encode::serialize_hex;
 use bitcoin::transaction::Version;
 use bitcoin::{
     script, Amount, Block, BlockHash, CompactTarget, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxMerkleNode,
-    TxOut, Witness,
+    TxOut, Txid, Witness,
 };
 use serde::Deserialize;
 use serde_json::{json, Value};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::net::Net;
 
 #[derive(Deserialize)]
 struct Template {
@@ -57,4 +65,37 @@ pub async fn mine_empty(node: &Btcd, ahead: u32) -> Result<()> {
     let refused = node.call("submitblock", json!([serialize_hex(&block)])).await?;
     ensure!(refused == Value::Null, "the block is refused: {refused}");
     Ok(())
+}
+
+pub fn node(net: &Net) -> Result<&Btcd> {
+    net.devnet.bitcoin.as_ref().context("the devnet has no Bitcoin")
+}
+
+/// The ids of what is in no block yet.
+pub async fn mempool(net: &Net) -> Result<Vec<Txid>> {
+    Ok(serde_json::from_value(node(net)?.call("getrawmempool", json!([])).await?)?)
+}
+
+/// A relayer of the test's own, which it can stop.
+pub struct Relayer {
+    stop: oneshot::Sender<()>,
+    runs: JoinHandle<Result<()>>,
+}
+
+impl Relayer {
+    pub async fn start(net: &Net) -> Result<Self> {
+        let context = Connected::open(&net.devnet.config_file(RELAYER)).await?;
+        let (stop, stopped) = oneshot::channel();
+        let runs = tokio::spawn(async move {
+            // an error means that the test is gone
+            let shutdown = async move { drop(stopped.await) };
+            run_until(&context, shutdown).await
+        });
+        Ok(Self { stop, runs })
+    }
+
+    pub async fn stop(self) -> Result<()> {
+        ensure!(self.stop.send(()).is_ok(), "the relayer has ended by itself");
+        self.runs.await?
+    }
 }

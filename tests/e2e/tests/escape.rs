@@ -5,6 +5,7 @@
 use aes_chains::EscrowMessage;
 use aes_cli::commands::escape::Escape;
 use aes_cli::commands::rollback::Rollback;
+use aes_cli::devnet::BitcoinOptions;
 use aes_coordinator::msg::{LegResult, RollbackReason, State};
 use aes_e2e::hand::{Attestors, Hand};
 use aes_e2e::net::{changes, send_chain, send_home, typed, Net};
@@ -20,6 +21,7 @@ async fn escape() -> Result<()> {
         options.relayer = false;
         options.escape_delay = ESCAPE_DELAY;
         options.conservation = Conservation::Off;
+        options.bitcoin = Some(BitcoinOptions::default());
     })
     .await?;
     let mut failed = play!(&net, a_depositor_escapes_after_the_delay);
@@ -86,14 +88,14 @@ async fn a_depositor_escapes_after_the_delay(net: &Net) -> Result<()> {
 
 async fn the_papers_own_figures(net: &Net) -> Result<()> {
     let before = net.balances().await?;
-    let execution = net.open(&["polygon lock 100", "allianza unlock 100", "ethereum mint 100"], 600).await?;
+    let execution = net.open(&["polygon lock 100", "bitcoin unlock 100", "ethereum mint 100"], 600).await?;
     net.prepare_all(&execution).await?;
     net.until_state(&execution.execution_id, State::Finalized).await?;
     let expected = changes(&[
         ("polygon user", "-100"),
         ("polygon vault", "+100"),
-        ("allianza vault", "-100"),
-        ("allianza recipient", "+100"),
+        ("bitcoin vault", "-100"),
+        ("bitcoin recipient", "+100"),
         ("ethereum recipient", "+100"),
         ("ethereum issued", "+100"),
     ]);
