@@ -49,7 +49,7 @@ impl Coin {
 }
 
 /// Unsigned, with what its inputs spend: enough for a PSBT or a sighash.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Draft {
     pub tx: Transaction,
     pub prevouts: Vec<TxOut>,

@@ -3,9 +3,11 @@
 
 use aes_protocol::Function;
 use bitcoin::bip32::KeySource;
-use bitcoin::secp256k1::schnorr;
+use bitcoin::secp256k1::{schnorr, XOnlyPublicKey};
 use bitcoin::taproot::LeafVersion;
-use bitcoin::{Amount, FeeRate, Psbt, ScriptBuf, TapLeafHash, TapSighash, TapSighashType, Transaction, TxOut};
+use bitcoin::{
+    Amount, FeeRate, OutPoint, Psbt, ScriptBuf, TapLeafHash, TapSighash, TapSighashType, Transaction, TxOut,
+};
 
 use crate::coins::{fee_of, rest, signed_weight, sum_alz, Coin, CoinError, Draft};
 use crate::hold::{Hold, HoldScript, Source};
@@ -15,6 +17,7 @@ use crate::runes::edicts_script;
 use crate::sats::CARRIER;
 use crate::script::{Leaf, Locked, ScriptError};
 use crate::settle::{satisfy, satisfy_with_placeholders, script_path_sighash, SettleError, Settlement};
+use crate::wallet::{is_of, leaf_signature_in};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DepositError {
@@ -32,8 +35,12 @@ pub enum DepositError {
     FeeTooHigh { fee: Amount },
     #[error("the PSBT is of another transaction: {got}, expected {wanted}")]
     OtherTransaction { got: bitcoin::Txid, wanted: bitcoin::Txid },
-    #[error("the PSBT has no signature by {0} over the settlement's leaf; sign it with that key")]
-    NotSigned(bitcoin::XOnlyPublicKey),
+    #[error("the PSBT has no signature by {0} over the hold's leaf; sign it with that key")]
+    NotSigned(XOnlyPublicKey),
+    #[error("the PSBT has no key path signature for input {0}; sign it with the wallet that has that coin")]
+    InputNotSigned(OutPoint),
+    #[error("the PSBT's signature for input {0} is not by that coin's key over this transaction; sign it anew")]
+    InputSignature(OutPoint),
     #[error("the wallet signed with sighash type {0}; sign with the default one, which is all inputs and outputs")]
     SighashType(TapSighashType),
 }
@@ -85,12 +92,8 @@ impl Settlement {
         let Source::Account { depositor, .. } = script.source() else {
             return Err(DepositError::NotADeposit(script.leg().function));
         };
-        let (got, wanted) = (psbt.unsigned_tx.compute_txid(), self.txid());
-        if got != wanted {
-            return Err(DepositError::OtherTransaction { got, wanted });
-        }
-        let leaf = script.settle_leaf()?.hash;
-        let signature = leaf_signature(psbt, depositor, leaf)?;
+        is_of(psbt, self.unsigned())?;
+        let signature = leaf_signature_in(psbt, depositor, script.settle_leaf()?.hash)?;
         self.check_depositor(&signature)?;
         Ok(signature)
     }
@@ -108,27 +111,36 @@ pub struct Escape {
 impl Hold {
     /// The whole hold to `to`, which the depositor alone chooses.
     pub fn escape(&self, to: &[u8], rate: FeeRate) -> Result<Escape, DepositError> {
-        let Source::Account { depositor, refund } = self.script.source() else {
-            return Err(DepositError::NotADeposit(self.script.leg().function));
-        };
+        let (depositor, draft) = self.escape_draft(to)?;
         let leaf = self.script.refund_leaf()?.hash;
-        let output = TxOut { value: CARRIER, script_pubkey: payee("to", to)? };
-        let mut draft = Draft::new(&[(self.outpoint, self.script.output())], vec![output]);
-        let mut sized = draft.tx.clone();
-        for input in draft.tx.input.iter_mut().chain(&mut sized.input) {
-            input.sequence = refund.sequence();
-        }
+        let mut sized = draft.tx;
         for input in &mut sized.input {
             // the attestors' leaf is not open to one signer, so this is the refund leaf
             satisfy_with_placeholders(&self.script.locked, leaf, input, &[depositor])?;
         }
-        let fee = fee_of(sized.weight(), rate)?;
+        self.escape_for(to, fee_of(sized.weight(), rate)?)
+    }
+
+    /// The same for a fee that is known: what a PSBT that comes back is compared with.
+    pub fn escape_for(&self, to: &[u8], fee: Amount) -> Result<Escape, DepositError> {
+        let (_, mut draft) = self.escape_draft(to)?;
+        let leaf = self.script.refund_leaf()?.hash;
         let over = rest(&draft, fee).map_err(|_| DepositError::FeeTooHigh { fee })?;
         if let Some(output) = draft.tx.output.get_mut(0) {
             output.value = output.value.checked_add(over).ok_or(CoinError::Overflow)?;
         }
         let sighash = script_path_sighash(&draft.tx, 0, &draft.prevouts, leaf)?;
         Ok(Escape { hold: self.clone(), draft, leaf, sighash })
+    }
+
+    fn escape_draft(&self, to: &[u8]) -> Result<(XOnlyPublicKey, Draft), DepositError> {
+        let Source::Account { depositor, refund } = self.script.source() else {
+            return Err(DepositError::NotADeposit(self.script.leg().function));
+        };
+        let output = TxOut { value: CARRIER, script_pubkey: payee("to", to)? };
+        let mut draft = Draft::new(&[(self.outpoint, self.script.output())], vec![output]);
+        draft.tx.input.iter_mut().for_each(|input| input.sequence = refund.sequence());
+        Ok((depositor, draft))
     }
 }
 
@@ -172,28 +184,16 @@ impl Escape {
         let Source::Account { depositor, .. } = self.hold.script.source() else {
             return Err(DepositError::NotADeposit(self.hold.script.leg().function));
         };
-        leaf_signature(psbt, depositor, self.leaf)
+        is_of(psbt, self.unsigned())?;
+        leaf_signature_in(psbt, depositor, self.leaf)
     }
-}
-
-fn leaf_signature(
-    psbt: &Psbt,
-    by: bitcoin::XOnlyPublicKey,
-    leaf: TapLeafHash,
-) -> Result<schnorr::Signature, DepositError> {
-    let signed = psbt.inputs.first().and_then(|input| input.tap_script_sigs.get(&(by, leaf)));
-    let signature = signed.ok_or(DepositError::NotSigned(by))?;
-    if signature.sighash_type != TapSighashType::Default {
-        return Err(DepositError::SighashType(signature.sighash_type));
-    }
-    Ok(signature.signature)
 }
 
 fn leaf_psbt(
     draft: &Draft,
     locked: &Locked,
     leaf: &Leaf,
-    signer: Option<(bitcoin::XOnlyPublicKey, KeySource)>,
+    signer: Option<(XOnlyPublicKey, KeySource)>,
 ) -> Result<Psbt, DepositError> {
     let mut psbt = draft.psbt().ok_or_else(|| ScriptError::Leaf(locked.descriptor.to_string()))?;
     for input in &mut psbt.inputs {

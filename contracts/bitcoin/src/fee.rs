@@ -39,10 +39,6 @@ impl FeeBounds {
     pub fn clamp(&self, estimate: Option<FeeRate>) -> FeeRate {
         estimate.unwrap_or(self.floor).clamp(self.floor, self.ceiling)
     }
-
-    pub fn contains(&self, rate: FeeRate) -> bool {
-        (self.floor..=self.ceiling).contains(&rate)
-    }
 }
 
 /// BIP-125: what a replacement of `vbytes` pays at least, over what it replaces.

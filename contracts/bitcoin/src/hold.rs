@@ -24,7 +24,6 @@ pub enum Source {
 #[derive(Debug, Clone)]
 pub struct HoldScript {
     execution_id: Hash32,
-    leg_hash: Hash32,
     leg: Leg,
     source: Source,
     vault: Vault,
@@ -91,7 +90,6 @@ impl HoldScript {
         };
         let mut hold = Self {
             execution_id: *execution_id,
-            leg_hash,
             leg: leg.clone(),
             source,
             vault,
@@ -113,10 +111,6 @@ impl HoldScript {
 
     pub fn execution_id(&self) -> &Hash32 {
         &self.execution_id
-    }
-
-    pub fn leg_hash(&self) -> &Hash32 {
-        &self.leg_hash
     }
 
     pub fn leg(&self) -> &Leg {

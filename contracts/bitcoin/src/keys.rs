@@ -25,6 +25,9 @@ pub enum KeysError {
     NoKey { set_id: u64, position: usize },
     #[error("attestor set {set_id}: attestor {position} has the Bitcoin key of another; each needs one of its own")]
     Repeated { set_id: u64, position: usize },
+    /// Two thresholds that share no attestor could sign two holds of one `unlock`: their journals know nothing of each other.
+    #[error("attestor set {set_id}: a threshold of {threshold} of {count} is not more than half, as Bitcoin needs; raise it")]
+    Minority { set_id: u64, threshold: usize, count: usize },
     #[error("attestor set {0} is not known here; add it from the coordinator's `rotate`")]
     UnknownSet(u64),
 }
@@ -61,7 +64,11 @@ impl AttestorKeys {
             }
             keys.push(key);
         }
-        Ok(Self { set_id, threshold: usize::from(set.threshold), keys })
+        let (threshold, count) = (usize::from(set.threshold), keys.len());
+        if threshold.saturating_mul(2) <= count {
+            return Err(KeysError::Minority { set_id, threshold, count });
+        }
+        Ok(Self { set_id, threshold, keys })
     }
 
     pub fn set_id(&self) -> u64 {

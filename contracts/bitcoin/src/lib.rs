@@ -20,6 +20,7 @@ mod sats;
 mod script;
 mod settle;
 mod vault;
+mod wallet;
 
 pub use coins::{Coin, CoinError, Draft};
 pub use count::{NotThisHold, Sighting};
@@ -38,3 +39,4 @@ pub use sats::{anchor_script, ANCHOR, CARRIER, RELAY_FEE_RATE, SETTLE_FEE_RATE};
 pub use script::{Leaf, RefundDelay, ScriptError, NUMS};
 pub use settle::{Outcome, SettleError, Settlement};
 pub use vault::{choose_coins, Payer, VaultCoin, VaultError, VaultSpend, MAX_VAULT_INPUTS, MAX_VAULT_OUTPUTS};
+pub use wallet::{WalletKey, WalletKeyError};

@@ -56,8 +56,8 @@ pub enum SettleError {
     Witness { what: OutPoint, why: String },
 }
 
-/// An unsigned settlement of one hold. It names its outcome; the attestors' journal has one entry for `journal_key`, so
-/// a hold once signed for one outcome is never signed for the other.
+/// An unsigned settlement of one hold. It names its outcome; the attestors' journal has one entry for the hold's outpoint,
+/// so a hold once signed for one outcome is never signed for the other.
 #[derive(Debug, Clone)]
 pub struct Settlement {
     hold: Hold,
@@ -80,10 +80,6 @@ impl Settlement {
 
     pub fn outcome(&self) -> Outcome {
         self.outcome
-    }
-
-    pub fn journal_key(&self) -> OutPoint {
-        self.hold.outpoint
     }
 
     pub fn unsigned(&self) -> &Transaction {

@@ -30,7 +30,7 @@ pub enum AttestRefusal {
     #[error("attestor {url}: {cause}; is it running?")]
     Unreachable { url: String, cause: String },
     #[error("attestor {url}: {}", problem.detail)]
-    Refused { url: String, problem: Problem },
+    Refused { url: String, problem: Box<Problem> },
     /// it does not keep to the protocol; count it as lost
     #[error("attestor {url}: {cause}; tell its operator")]
     BadAnswer { url: String, cause: String },

@@ -59,6 +59,9 @@ pub struct Problem {
     /// what, where, and what to do
     pub detail: String,
     pub code: Code,
+    /// Bitcoin: the output that all holds of this leg must spend, because one that does is signed
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<String>,
 }
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -166,6 +169,10 @@ impl IntoResponse for Refusal {
             status: status.as_u16(),
             detail: self.to_string(),
             code,
+            pinned: match self {
+                Self::SecondHold { first, .. } => Some(first),
+                _ => None,
+            },
         };
         (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(problem)).into_response()
     }

@@ -4,7 +4,7 @@ use aes_protocol::{AttestorSet, Bytes, Certificate, ChainId, Decision, Evidence,
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::bitcoin::Cosignable;
+use crate::bitcoin::{BitcoinChain, Cosignable};
 use crate::error::ChainError;
 
 /// How deep in the chain something must be to be seen.
@@ -148,6 +148,11 @@ pub trait Chain: Send + Sync {
 
     /// Where the certificate is signatures on a transaction of the chain itself: Bitcoin.
     fn cosignable(&self) -> Option<&dyn Cosignable> {
+        None
+    }
+
+    /// Where a depositor's wallet may be elsewhere.
+    fn bitcoin(&self) -> Option<&BitcoinChain> {
         None
     }
 }

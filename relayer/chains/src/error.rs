@@ -16,6 +16,9 @@ pub enum ChainError {
     /// the contract says no, and will say no again
     #[error("{chain}: refused: {cause}")]
     Refused { chain: ChainId, cause: String },
+    /// try again later: something else must come first, e.g. a block
+    #[error("{chain}: not yet: {cause}")]
+    Later { chain: ChainId, cause: String },
     /// no key for this chain in the config: this process only looks
     #[error("{chain}: no key in the config to sign transactions with; give chains.\"{chain}\".key")]
     NoKey { chain: ChainId },

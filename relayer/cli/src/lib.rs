@@ -6,5 +6,6 @@ pub mod context;
 pub mod devnet;
 pub mod legs;
 pub mod output;
+pub mod psbt;
 pub mod screen;
 pub mod signals;

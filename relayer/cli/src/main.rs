@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aes_cli::commands::{
-    admin, attest, completions, config, demo, deploy, devnet, escape, keys, list, open, prepare, proof, relay, report,
-    rollback, rotate, status, verify,
+    admin, attach, attest, completions, config, demo, deploy, devnet, escape, keys, list, open, prepare, proof, relay,
+    report, rollback, rotate, status, verify,
 };
 use aes_cli::context::Context;
 use aes_cli::output::Output;
@@ -47,6 +47,8 @@ enum Command {
     Open(open::Open),
     /// puts a leg's ALZ into its escrow
     Prepare(prepare::Prepare),
+    /// puts a depositor's pre-signatures of a Bitcoin leg on the home chain
+    Attach(attach::Attach),
     /// shows one execution
     Status(status::Status),
     /// lists executions
@@ -117,11 +119,12 @@ async fn run(aes: &Aes) -> Result<ExitCode> {
             }
         }
         Command::Open(command) => output.say(&command.run(&context().await?).await?)?,
-        Command::Prepare(command) => output.say(&command.run(&context().await?).await?)?,
+        Command::Prepare(command) => command.say(&context().await?, output).await?,
+        Command::Attach(command) => output.say(&command.run(&context().await?).await?)?,
         Command::Status(command) => command.run(&context().await?, output).await?,
         Command::List(command) => output.say(&command.run(&context().await?).await?)?,
         Command::Rollback(command) => output.say(&command.run(&context().await?).await?)?,
-        Command::Escape(command) => output.say(&command.run(&context().await?).await?)?,
+        Command::Escape(command) => command.say(&context().await?, output).await?,
         Command::Proof(command) => output.say(&command.run(&context().await?).await?)?,
         Command::Verify(command) => {
             let verified = command.run(&aes.config).await?;

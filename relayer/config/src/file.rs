@@ -85,6 +85,9 @@ impl Default for FollowConfig {
 pub struct BitcoinConfig {
     /// file of what was read of the chain, so that a start need not read it again; relative to the config file
     pub index: PathBuf,
+    /// instead of `key`: a depositor's wallet elsewhere, by its key with the origin (BIP-380), `[fingerprint/path]x-only`; its
+    /// account is P2TR (BIP-86)
+    pub wallet: Option<String>,
     /// blocks, its own one included, from which on a transaction counts as final
     #[serde(default = "default_depth")]
     pub depth: u64,

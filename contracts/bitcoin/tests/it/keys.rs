@@ -15,6 +15,9 @@ fn a_set_without_bitcoin_keys_is_refused() {
     assert_eq!(AttestorKeys::new(&set), Err(KeysError::Repeated { set_id: 1, position: 2 }));
     let set = attestor_set(1, 4, 3);
     assert!(matches!(AttestorKeys::new(&set), Err(KeysError::Set { set_id: 1, .. })));
+    let half = KeysError::Minority { set_id: 1, threshold: 2, count: 4 };
+    assert_eq!(AttestorKeys::new(&attestor_set(1, 2, 4)), Err(half));
+    assert!(AttestorKeys::new(&attestor_set(1, 3, 4)).is_ok());
     assert_eq!(escrow().vault(3).unwrap_err().to_string(), KeysError::UnknownSet(3).to_string());
 }
 
@@ -50,7 +53,7 @@ fn the_depositor_signs_its_own_holds_and_no_other() {
     let escrow = escrow();
     let of_account = hold(&escrow, Function::Lock, ALZ).settlement(Outcome::Release).unwrap();
     let attestors = attest(of_account.hold().script.keys(), &of_account.sighash());
-    let missing = SettleError::DepositorMissing(of_account.journal_key());
+    let missing = SettleError::DepositorMissing(of_account.hold().outpoint);
     assert_eq!(of_account.finish(None, &attestors), Err(missing));
     let bad = sign(DEPOSITOR + 1, &of_account.sighash());
     assert!(matches!(of_account.finish(Some(&bad), &attestors), Err(SettleError::Depositor { .. })));

@@ -1,13 +1,21 @@
 //! What is attached to the home chain: read back whole, refused by name, and through a wallet's PSBT.
 
-use aes_bitcoin::{DepositError, Outcome, Presigned, PresignedError, SettleError, PRESIGNED_LENGTH};
+use std::collections::BTreeMap;
+
+use aes_bitcoin::{
+    DepositError, Outcome, Presigned, PresignedError, SettleError, WalletKey, DEPOSIT_VOUT, PRESIGNED_LENGTH,
+};
 use aes_protocol::Function;
 use bitcoin::bip32::{DerivationPath, Fingerprint};
 use bitcoin::sighash::{Prevouts, SighashCache};
 use bitcoin::taproot::LeafVersion;
-use bitcoin::{taproot, Psbt, TapLeafHash, TapSighashType};
+use bitcoin::{taproot, Network, OutPoint, PrivateKey, Psbt, TapLeafHash, TapSighashType, Witness};
 
-use crate::support::{escrow, hold, leg, presign, sign, x_only, ALZ, DEPOSITOR, EXECUTION};
+use crate::consensus::valid;
+use crate::support::{
+    coin, escrow, hold, keypair, leg, presign, rate, refund, secp, sign, x_only, Signed, ALZ, DEPOSITOR, EXECUTION,
+    FROM,
+};
 
 #[test]
 fn encoded_is_decoded() {
@@ -96,4 +104,59 @@ fn a_wallet_signs_from_the_psbt_alone() {
     let release = hold.settlement(Outcome::Release).unwrap();
     let other = hold.settlement(Outcome::Finalize).unwrap().psbt(Some(origin)).unwrap();
     assert!(matches!(release.signature_in(&other), Err(DepositError::OtherTransaction { .. })));
+}
+
+/// What a wallet that is elsewhere does with a PSBT: `Psbt::sign` with nothing but its own key.
+fn elsewhere(mut psbt: Psbt, owner: u8) -> Psbt {
+    let secret = keypair(owner).secret_key();
+    let keys = BTreeMap::from([(x_only(owner), PrivateKey::new(secret, Network::Regtest))]);
+    psbt.sign(&keys, &secp()).unwrap();
+    Psbt::deserialize(&psbt.serialize()).unwrap()
+}
+
+#[test]
+fn a_wallet_elsewhere_makes_a_deposit_and_takes_it_back() {
+    let wallet: WalletKey = format!("[d34db33f/86h/1h/0h/0/0]{}", x_only(FROM)).parse().unwrap();
+    assert_eq!(wallet.script(), crate::support::wallet(FROM));
+    assert!(x_only(FROM).to_string().parse::<WalletKey>().is_err(), "a wallet does not find a key without its origin");
+    let escrow = escrow();
+    let leg = leg(&escrow, Function::Transfer, ALZ);
+    let script = escrow.account_hold(&EXECUTION, &leg, 1, wallet.key, refund()).unwrap();
+    let coins = [coin(20, FROM, 10_000, 2 * ALZ), coin(21, FROM, 20_000, 0)];
+    let draft = script.deposit(&coins, wallet.script().as_bytes(), rate(2)).unwrap();
+    let unsigned = draft.psbt_for(&wallet).unwrap();
+    assert_eq!(draft.signed_in(&unsigned), Err(DepositError::InputNotSigned(coins[0].outpoint)));
+
+    let mut signed = elsewhere(unsigned.clone(), FROM);
+    let tx = draft.signed_in(&signed).unwrap();
+    assert_eq!(valid(&Signed { tx: tx.clone(), prevouts: draft.prevouts.clone() }), Ok(()));
+    // a wallet that finalizes
+    for input in &mut signed.inputs {
+        let signature = input.tap_key_sig.take().unwrap();
+        input.final_script_witness = Some(Witness::p2tr_key_spend(&signature));
+    }
+    assert_eq!(draft.signed_in(&signed), Ok(tx.clone()));
+    signed.inputs[1].final_script_witness = signed.inputs[0].final_script_witness.clone();
+    assert_eq!(draft.signed_in(&signed), Err(DepositError::InputSignature(coins[1].outpoint)));
+
+    let hold = script.at(OutPoint { txid: tx.compute_txid(), vout: DEPOSIT_VOUT });
+    assert!(matches!(
+        draft.signed_in(&hold.settlement(Outcome::Release).unwrap().psbt(None).unwrap()),
+        Err(DepositError::OtherTransaction { .. })
+    ));
+    let by = |outcome| {
+        let settlement = hold.settlement(outcome).unwrap();
+        settlement.signature_in(&elsewhere(settlement.psbt(Some(wallet.origin.clone())).unwrap(), FROM)).unwrap()
+    };
+    let (finalize, release) = (by(Outcome::Finalize), by(Outcome::Release));
+    let presigned =
+        Presigned { set_id: 1, depositor: wallet.key, refund: refund(), outpoint: hold.outpoint, finalize, release };
+    assert_eq!(presigned.verify(&escrow, &EXECUTION, &leg).unwrap().outpoint, hold.outpoint);
+
+    let escape = hold.escape(wallet.script().as_bytes(), rate(2)).unwrap();
+    let back = elsewhere(escape.psbt(Some(wallet.origin.clone())).unwrap(), FROM);
+    let again = hold.escape_for(wallet.script().as_bytes(), back.fee().unwrap()).unwrap();
+    let tx = again.finish(&again.signature_in(&back).unwrap()).unwrap();
+    assert_eq!(tx.compute_txid(), escape.unsigned().compute_txid());
+    assert_eq!(valid(&Signed { tx, prevouts: vec![hold.script.output()] }), Ok(()));
 }

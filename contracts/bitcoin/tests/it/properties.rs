@@ -23,7 +23,7 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
 }
 
 fn sets() -> impl Strategy<Value = (u8, u8)> {
-    (1u8..6).prop_flat_map(|count| (1..=count, Just(count)))
+    (1u8..6).prop_flat_map(|count| (count / 2 + 1..=count, Just(count)))
 }
 
 type Anything = (Vec<u16>, Vec<(bool, u64, u32)>, usize);

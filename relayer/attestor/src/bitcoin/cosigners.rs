@@ -1,12 +1,13 @@
 //! A relayer's attestors, asked for their signatures on a Bitcoin transaction: all at once, until there are enough.
 
-use aes_chains::bitcoin::{Cosigned, Cosigners, SigningRequest};
+use aes_chains::bitcoin::{Cosigned, Cosigners, Refusals, SigningRequest};
 use aes_protocol::ChainId;
 use async_trait::async_trait;
+use bitcoin::OutPoint;
 use tokio::task::JoinSet;
 
 use super::CosignBody;
-use crate::client::AttestorClient;
+use crate::client::{AttestRefusal, AttestorClient};
 
 pub struct AttestorCosigners(Vec<AttestorClient>);
 
@@ -23,29 +24,39 @@ impl Cosigners for AttestorCosigners {
         chain: &ChainId,
         request: &SigningRequest,
         take: &mut (dyn FnMut(Cosigned) -> Result<bool, String> + Send),
-    ) -> Result<(), String> {
+    ) -> Result<(), Refusals> {
         let mut asking = JoinSet::new();
         for client in self.0.iter().cloned() {
             let body = CosignBody { chain: chain.clone(), request: request.clone() };
             asking.spawn(async move { (client.cosign(&body).await, client) });
         }
-        let mut refusals = Vec::new();
+        let mut refusals = Refusals::default();
         while let Some(Ok((answer, client))) = asking.join_next().await {
             match answer {
-                Err(refusal) => refusals.push(refusal.to_string()),
+                Err(refusal) => {
+                    refusals.pinned.extend(pinned_in(&refusal));
+                    refusals.said.push(refusal.to_string());
+                }
                 Ok(answer) => match take(answer) {
                     Ok(true) => break,
                     Ok(false) => {}
-                    Err(cause) => refusals.push(format!("attestor {}: {cause}", client.url())),
+                    Err(cause) => refusals.said.push(format!("attestor {}: {cause}", client.url())),
                 },
             }
         }
         // Let the rest end by themselves: cutting them off would close their connections.
         asking.detach_all();
-        if refusals.is_empty() {
+        if refusals.said.is_empty() {
             Ok(())
         } else {
-            Err(refusals.join("; "))
+            Err(refusals)
         }
+    }
+}
+
+fn pinned_in(refusal: &AttestRefusal) -> Option<OutPoint> {
+    match refusal {
+        AttestRefusal::Refused { problem, .. } => problem.pinned.as_ref()?.parse().ok(),
+        _ => None,
     }
 }

@@ -57,7 +57,7 @@ impl BitcoinChain {
             let own = found.hold.outpoint;
             return Err(self.node.refused(format!("leg {}: its hold is {own}, not {hold}", leg.index)));
         }
-        if self.status(&found).await? != HoldStatus::Held {
+        if self.status(&found).await? != Some(HoldStatus::Held) {
             return Err(self.node.refused(format!("leg {}: its hold {hold} has ended", leg.index)));
         }
         let settlement = self.settlement_of(&found, decision)?;

@@ -72,6 +72,10 @@ impl OwnCoins {
         self.outputs.retain(|_, own| own.spent.is_none_or(|spent| spent > height));
     }
 
+    pub fn spent_at(&self, outpoint: &OutPoint) -> Option<u64> {
+        self.outputs.get(outpoint)?.spent
+    }
+
     /// Unspent in the chain, and spendable in a block on top of `tip`.
     pub fn spendable(&self, tip: u64) -> impl Iterator<Item = (OutPoint, &TxOut)> {
         let ripe = move |own: &OwnOutput| !own.coinbase || tip.saturating_add(1) >= own.height.saturating_add(MATURITY);

@@ -70,6 +70,14 @@ pub struct Cosigned {
     pub signatures: Vec<Bytes>,
 }
 
+/// Why attestors did not sign.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Refusals {
+    pub said: Vec<String>,
+    /// of those that have signed another hold of the leg: the vault output that theirs spends
+    pub pinned: Vec<OutPoint>,
+}
+
 /// Asks attestors for their signatures; a relayer has it, an attestor has not.
 #[async_trait]
 pub trait Cosigners: Send + Sync {
@@ -79,7 +87,7 @@ pub trait Cosigners: Send + Sync {
         chain: &ChainId,
         request: &SigningRequest,
         take: &mut (dyn FnMut(Cosigned) -> Result<bool, String> + Send),
-    ) -> Result<(), String>;
+    ) -> Result<(), Refusals>;
 }
 
 /// A chain whose certificates are signatures on its transactions.

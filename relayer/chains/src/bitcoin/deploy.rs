@@ -258,7 +258,7 @@ impl BitcoinDeployer {
     async fn hand_over(&self, tx: &Transaction) -> Result<(), ChainError> {
         match self.node.broadcast(tx).await? {
             Broadcast::Taken | Broadcast::Mined => Ok(()),
-            Broadcast::InputsMissing(cause) | Broadcast::Rejected(cause) => {
+            Broadcast::InputsMissing(cause) | Broadcast::FeeTooLow(cause) | Broadcast::Rejected(cause) => {
                 Err(self.node.refused(format!("transaction {}: {cause}", tx.compute_txid())))
             }
         }

@@ -1,13 +1,19 @@
-//! A depositor's own hold: the deposit is built and signed, the pre-signatures of both settlements go to the home chain,
-//! and only when they are there the deposit is given to the node. Until then nothing has left the wallet.
+//! A depositor's own hold: the deposit is built, kept on disk and signed, the pre-signatures of both settlements go to the
+//! home chain, and only when they are there the deposit is given to the node.
 
-use std::time::{Duration, Instant};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
-use aes_bitcoin::{CoinError, DepositError, Draft, HoldScript, Outcome, Presigned, RefundDelay, CARRIER, DEPOSIT_VOUT};
-use aes_coordinator::msg::ExecuteMsg;
-use aes_protocol::{Hash32, Leg};
+use aes_bitcoin::{
+    CoinError, DepositError, Draft, Escape, Escrow, Hold, HoldScript, Outcome, Presigned, RefundDelay, CARRIER,
+};
+use aes_coordinator::msg::{ExecuteMsg, ExecutionResponse};
+use aes_protocol::{Bytes, Hash32, Leg};
+use bitcoin::secp256k1::XOnlyPublicKey;
 use bitcoin::{Amount, FeeRate, OutPoint, Transaction, Txid};
+use tokio::time::Instant;
 
+use super::deposits::{Deposit, SignedDeposit};
 use super::sent::Kind;
 use super::wallet::{total, Picked, Wallet};
 use super::BitcoinChain;
@@ -21,66 +27,129 @@ const TRIES: usize = 5;
 const DEPOSIT_VBYTES: u64 = 250;
 
 impl BitcoinChain {
+    /// Goes on with the deposit that is on disk, if there is one; a wallet elsewhere has signed that before.
     pub(super) async fn prepare(&self, execution_id: &Hash32, deadline: u64, leg: &Leg) -> Result<Txid, ChainError> {
-        let tip = self.height(Depth::Soft)?;
-        if let Some(found) = self.find(execution_id, leg, tip).await? {
+        if let Some(found) = self.find(execution_id, leg, self.height(Depth::Soft)?).await? {
             return Ok(found.hold.outpoint.txid);
         }
-        let wallet = self.wallet()?;
-        if leg.from.0 != wallet.script().as_bytes() {
-            let (from, own) = (&leg.from, wallet.address(self.network));
+        let mut deposit = self.deposit(execution_id, deadline, leg).await?;
+        if deposit.signed.is_none() {
+            let wallet = self.wallet.as_ref();
+            let wallet =
+                wallet.ok_or_else(|| self.node.refused("its wallet is elsewhere: `aes prepare --psbt DIR`"))?;
+            deposit.signed = Some(self.signed_here(wallet, &deposit)?);
+            self.keep_deposit(&deposit)?;
+        }
+        self.attach_and_send(&deposit).await
+    }
+
+    /// The one on disk, unless it can never be made any more; else a new one.
+    pub(super) async fn deposit(&self, execution_id: &Hash32, deadline: u64, leg: &Leg) -> Result<Deposit, ChainError> {
+        let (key, script) = self.depositor()?;
+        if leg.from.0 != script.as_bytes() {
+            let (from, own) = (&leg.from, self.purse()?.address(self.network));
             return Err(self.node.refused(format!("leg {} is from {from}; the key here is of {own}", leg.index)));
         }
-        let script = self.deposit_script(execution_id, deadline, leg, tip).await?;
+        let attached = self.attached(execution_id, leg).await?;
+        if let Some(deposit) = self.stored(execution_id, leg.index)? {
+            let is_attached = attached.is_some() && attached == deposit.presigned().map(|presigned| presigned.encode());
+            if is_attached || (attached.is_none() && self.can_be_made(&deposit).await?) {
+                return Ok(deposit);
+            }
+        }
+        if attached.is_some() {
+            return Err(self.node.refused(format!(
+                "leg {}: the pre-signatures at the coordinator are of a deposit that is not in {}; send that one from where \
+                 it was signed, or roll the execution back",
+                leg.index,
+                self.deposits.path().display()
+            )));
+        }
+        let escrow = self.sets.escrow().await?;
+        let script = self.deposit_script(&escrow, execution_id, deadline, leg, key).await?;
         let rate = self.fees.rate(&self.node).await?;
-        let (draft, _picked) = self.draft_deposit(wallet, &script, leg.amount.u128(), rate).await?;
-        let presigned = self.presign(wallet, &script, draft.tx.compute_txid())?;
-        self.attach(execution_id, leg, &presigned).await?;
-        let deposit = signed(wallet, draft).map_err(|error| self.node.refused(error))?;
-        let txid = deposit.compute_txid();
-        self.send(deposit, Kind::Other).await?;
-        Ok(txid)
+        let (draft, _picked) = self.draft_deposit(&script, leg.amount.u128(), rate).await?;
+        let deposit = Deposit::new(&escrow, &script, deadline, draft);
+        let deposit = deposit.ok_or_else(|| self.node.refused("a reserve-sourced leg has no depositor"))?;
+        self.keep_deposit(&deposit)?;
+        Ok(deposit)
+    }
+
+    pub(super) fn stored(&self, execution_id: &Hash32, leg: u8) -> Result<Option<Deposit>, ChainError> {
+        self.deposits.get(execution_id, leg).map_err(|error| self.disk(&error))
+    }
+
+    pub(super) fn keep_deposit(&self, deposit: &Deposit) -> Result<(), ChainError> {
+        self.deposits.put(deposit).map_err(|error| self.disk(&error))
+    }
+
+    /// Coins of this account that drafts on disk are to spend.
+    pub(super) fn promised(&self) -> Result<BTreeSet<OutPoint>, ChainError> {
+        let now = self.following.follower.index(|index| index.median_time_past(index.tip().height))?;
+        self.deposits.promised(now.unwrap_or_default()).map_err(|error| self.disk(&error))
+    }
+
+    fn disk(&self, error: &std::io::Error) -> ChainError {
+        self.node.refused(format!("{}: {error}; look at the disk", self.deposits.path().display()))
+    }
+
+    /// As the coordinator has it now.
+    async fn attached(&self, execution_id: &Hash32, leg: &Leg) -> Result<Option<Bytes>, ChainError> {
+        let execution = self.home.execution(execution_id).await?;
+        Ok(execution.and_then(|ExecutionResponse { legs, .. }| legs.into_iter().nth(leg.index.into())?.presigned))
+    }
+
+    async fn can_be_made(&self, deposit: &Deposit) -> Result<bool, ChainError> {
+        if self.node.transaction(deposit.outpoint().txid).await?.is_some() {
+            return Ok(true);
+        }
+        for coin in deposit.inputs() {
+            if !self.node.is_unspent(coin).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn deposit_script(
         &self,
+        escrow: &Escrow,
         execution_id: &Hash32,
         deadline: u64,
         leg: &Leg,
-        tip: u64,
+        key: XOnlyPublicKey,
     ) -> Result<HoldScript, ChainError> {
         self.check_own(leg)?;
         if leg.amount.u128() > self.terms.max_leg {
             let (amount, most) = (leg.amount, self.terms.max_leg);
             return Err(self.node.refused(format!("{amount} base units are over the largest leg, {most}")));
         }
-        let escrow = self.sets.escrow().await?;
         let current = escrow.sets.current().ok_or_else(|| self.node.refused("there is no attestor set yet"))?;
-        let now = self.following.follower.index(|index| index.median_time_past(tip))?;
+        let now = self.following.follower.index(|index| index.median_time_past(index.tip().height))?;
         let now = now.ok_or_else(|| self.node.bad_answer("the chain has no median time yet"))?;
         let refund = RefundDelay::until(now, deadline.saturating_add(self.terms.escape_delay));
         let refund = refund.ok_or_else(|| {
             self.node
                 .refused("the deadline and the escape delay are over 388 days away, more than Bitcoin's CSV can say")
         })?;
-        let script = escrow.account_hold(execution_id, leg, current.set_id(), self.wallet()?.key(), refund);
+        let script = escrow.account_hold(execution_id, leg, current.set_id(), key, refund);
         script.map_err(|error| self.node.refused(error.to_string()))
     }
 
-    async fn draft_deposit<'a>(
+    async fn draft_deposit(
         &self,
-        wallet: &'a Wallet,
         script: &HoldScript,
         amount: u128,
         rate: FeeRate,
-    ) -> Result<(Draft, Picked<'a>), ChainError> {
+    ) -> Result<(Draft, Picked<'_>), ChainError> {
+        let change = self.purse()?.script();
         let fee = rate.fee_vb(DEPOSIT_VBYTES).unwrap_or(Amount::MAX_MONEY);
         let mut wanted = [script.sats(), CARRIER, fee]
             .into_iter()
             .fold(Amount::ZERO, |sum, next| sum.checked_add(next).unwrap_or(Amount::MAX_MONEY));
         for _ in 0..TRIES {
-            let picked = wallet.pick(&self.node, &self.following.follower, amount, wanted).await?;
-            match script.deposit(&picked.coins, wallet.script().as_bytes(), rate) {
+            let picked = self.pick(amount, wanted).await?;
+            match script.deposit(&picked.coins, change.as_bytes(), rate) {
                 Ok(draft) => return Ok((draft, picked)),
                 Err(DepositError::Coin(CoinError::TooFewSats { missing, .. })) => {
                     if total(&picked.coins) < wanted {
@@ -94,20 +163,27 @@ impl BitcoinChain {
         Err(self.too_few_sats(wanted)?)
     }
 
-    fn presign(&self, wallet: &Wallet, script: &HoldScript, deposit: Txid) -> Result<Presigned, ChainError> {
+    fn signed_here(&self, wallet: &Wallet, deposit: &Deposit) -> Result<SignedDeposit, ChainError> {
         let refused = |error: String| self.node.refused(error);
-        let aes_bitcoin::Source::Account { depositor, refund } = script.source() else {
-            return Err(refused("a reserve-sourced leg has no depositor".into()));
-        };
-        let outpoint = OutPoint { txid: deposit, vout: DEPOSIT_VOUT };
-        let hold = script.clone().at(outpoint);
+        let hold = deposit.hold().map_err(|error| refused(error.to_string()))?;
         let sign = |outcome| {
             let settlement = hold.settlement(outcome).map_err(|error| refused(error.to_string()))?;
             Ok::<_, ChainError>(wallet.sign(settlement.sighash()))
         };
-        let (finalize, release) = (sign(Outcome::Finalize)?, sign(Outcome::Release)?);
-        let set_id = script.keys().set_id();
-        Ok(Presigned { set_id, depositor, refund, outpoint, finalize, release })
+        let tx = signed(wallet, deposit.draft.clone()).map_err(refused)?;
+        Ok(SignedDeposit { tx, finalize: sign(Outcome::Finalize)?, release: sign(Outcome::Release)? })
+    }
+
+    async fn attach_and_send(&self, deposit: &Deposit) -> Result<Txid, ChainError> {
+        let Deposit { execution_id, leg, signed, .. } = deposit;
+        let (Some(SignedDeposit { tx, .. }), Some(presigned)) = (signed, deposit.presigned()) else {
+            return Err(self.node.refused(format!("leg {}: its deposit is not signed", leg.index)));
+        };
+        if self.attached(execution_id, leg).await?.is_none() {
+            self.attach(execution_id, leg, &presigned).await?;
+        }
+        self.send(tx.clone(), Kind::Other).await?;
+        Ok(tx.compute_txid())
     }
 
     /// Returns once the home chain has it in a block.
@@ -128,25 +204,59 @@ impl BitcoinChain {
             let TxId(id) = &tx;
             let left = until.saturating_duration_since(Instant::now());
             if tokio::time::timeout(left, ticks.changed()).await.map_or(true, |ticked| ticked.is_err()) {
-                let cause = format!("the attachment {id} is in no block yet; nothing was deposited, prepare again");
-                return Err(ChainError::Unreachable { chain: home.clone(), cause });
+                let cause =
+                    format!("the attachment {id} is in no block; nothing was deposited, prepare goes on with it");
+                return Err(ChainError::Later { chain: home.clone(), cause });
             }
         }
     }
 
     /// The depositor alone, once the refund delay has passed.
     pub(super) async fn escape(&self, execution_id: &Hash32, leg: &Leg) -> Result<Txid, ChainError> {
-        let refused = |error: DepositError| self.node.refused(error.to_string());
-        let found = self.find(execution_id, leg, self.height(Depth::Soft)?).await?;
-        let found = found.ok_or_else(|| self.node.refused("nothing is held"))?;
-        if let Some((by, _)) = found.seen.spent {
-            return Err(self.node.refused(format!("the hold has ended already, by {by}")));
-        }
-        let escape = found.hold.escape(&leg.from.0, self.fees.rate(&self.node).await?).map_err(refused)?;
-        let tx = escape.finish(&self.wallet()?.sign(escape.sighash())).map_err(refused)?;
+        let escape = self.drafted_escape(execution_id, leg).await?;
+        self.finish_escape(&escape, &self.wallet()?.sign(escape.sighash())).await
+    }
+
+    pub(super) async fn drafted_escape(&self, execution_id: &Hash32, leg: &Leg) -> Result<Escape, ChainError> {
+        let hold = self.own_hold(execution_id, leg).await?;
+        let rate = self.fees.rate(&self.node).await?;
+        hold.escape(&leg.from.0, rate).map_err(|error| self.node.refused(error.to_string()))
+    }
+
+    pub(super) async fn finish_escape(
+        &self,
+        escape: &Escape,
+        signature: &bitcoin::secp256k1::schnorr::Signature,
+    ) -> Result<Txid, ChainError> {
+        let tx = escape.finish(signature).map_err(|error| self.node.refused(error.to_string()))?;
         let txid = tx.compute_txid();
         self.send(tx, Kind::Other).await?;
         Ok(txid)
+    }
+
+    /// From the disk, without asking the home chain; else from what was attached there. Whether it counts as the leg's hold
+    /// does not matter to who takes it back.
+    pub(super) async fn own_hold(&self, execution_id: &Hash32, leg: &Leg) -> Result<Hold, ChainError> {
+        let refused = |error: String| self.node.refused(error);
+        let hold = match self.stored(execution_id, leg.index)? {
+            Some(deposit) => deposit.hold().map_err(|error| refused(error.to_string()))?,
+            None => {
+                let attached = self.attached(execution_id, leg).await?;
+                let attached = attached.ok_or_else(|| refused("nothing is held".into()))?;
+                let escrow = self.sets.escrow().await?;
+                let hold = Presigned::decode(&attached.0).and_then(|known| known.hold(&escrow, execution_id, leg));
+                hold.map_err(|error| refused(error.to_string()))?
+            }
+        };
+        let seen = self.following.follower.index(|index| index.seen(&hold.outpoint, index.tip().height))?;
+        match seen.and_then(|seen| seen.spent) {
+            Some((by, _)) => Err(refused(format!("the hold has ended already, by {by}"))),
+            None if !self.node.is_unspent(hold.outpoint).await? => Err(refused(format!(
+                "nothing is held: {} is not in the chain, or a transaction spends it",
+                hold.outpoint
+            ))),
+            None => Ok(hold),
+        }
     }
 }
 

@@ -2,12 +2,13 @@
 //! from the coordinator.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aes_bitcoin::{AttestorKeys, AttestorSets, Escrow, Etched, RuneId};
 use aes_config::{BitcoinEscrow, ManifestChain};
 use aes_protocol::{Bytes, ChainId};
 use bitcoin::Txid;
+use tokio::time::Instant;
 
 use crate::error::ChainError;
 use crate::home::Home;

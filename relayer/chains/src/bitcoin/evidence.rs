@@ -46,10 +46,11 @@ impl BitcoinChain {
             return Ok(None);
         }
         let status = match self.status(&found).await? {
-            HoldStatus::Held => LegStatus::Held,
-            HoldStatus::Finalized => LegStatus::Finalized,
-            HoldStatus::Released => LegStatus::Released,
-            HoldStatus::Escaped => LegStatus::Escaped,
+            Some(HoldStatus::Held) => LegStatus::Held,
+            Some(HoldStatus::Finalized) => LegStatus::Finalized,
+            Some(HoldStatus::Released) => LegStatus::Released,
+            Some(HoldStatus::Escaped) => LegStatus::Escaped,
+            None => return Ok(None),
         };
         let (txid, height) = found.seen.spent.unwrap_or((found.hold.outpoint.txid, found.seen.holding.height));
         self.leaf(leg, status, height, written_tx(&txid), event_hash(&found)).await

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aes_bitcoin::{Etched, LedgerError, Tip};
 use aes_telemetry::{fault, Fault};
 use bitcoin::{BlockHash, ScriptBuf};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::index::{Index, MEDIAN_OF};
 use super::node::Node;

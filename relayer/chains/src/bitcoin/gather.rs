@@ -3,11 +3,25 @@
 use aes_bitcoin::{AttestorKeys, AttestorSignature};
 use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::{schnorr, Message, Secp256k1, XOnlyPublicKey};
-use bitcoin::TapSighash;
+use bitcoin::{OutPoint, TapSighash};
 
-use super::cosign::{Cosigned, SigningRequest};
+use super::cosign::{Cosigned, Refusals, SigningRequest};
 use super::BitcoinChain;
 use crate::error::ChainError;
+
+/// Too few signatures, or none asked for.
+#[derive(Debug)]
+pub struct NotSigned {
+    pub error: ChainError,
+    /// the vault output that most attestors have signed for this leg's hold before
+    pub pinned: Option<OutPoint>,
+}
+
+impl From<ChainError> for NotSigned {
+    fn from(error: ChainError) -> Self {
+        Self { error, pinned: None }
+    }
+}
 
 impl BitcoinChain {
     /// For each digest the signatures of one threshold of `keys`, in the set's order.
@@ -16,9 +30,8 @@ impl BitcoinChain {
         request: &SigningRequest,
         keys: &AttestorKeys,
         digests: &[TapSighash],
-    ) -> Result<Vec<Vec<AttestorSignature>>, ChainError> {
-        let unreachable = |cause: String| ChainError::Unreachable { chain: self.node.id.clone(), cause };
-        let cosigners = self.cosigners.get().ok_or_else(|| unreachable("this process asks no attestors".into()))?;
+    ) -> Result<Vec<Vec<AttestorSignature>>, NotSigned> {
+        let cosigners = self.cosigners.get().ok_or_else(|| self.node.later("this process asks no attestors"))?;
         let mut signed: Vec<(usize, Vec<AttestorSignature>)> = Vec::new();
         let mut take = |answer: Cosigned| {
             let (place, signatures) = check(&answer, keys, digests)?;
@@ -29,14 +42,21 @@ impl BitcoinChain {
         };
         let asked = cosigners.ask(&self.node.id, request, &mut take).await;
         if signed.len() < keys.threshold() {
-            let said = asked.err().unwrap_or_else(|| "no more attestors to ask".into());
-            return Err(unreachable(format!("{} of {} attestors signed: {said}", signed.len(), keys.threshold())));
+            let Refusals { said, pinned } = asked.err().unwrap_or_default();
+            let (got, wanted) = (signed.len(), keys.threshold());
+            let error = self.node.later(format!("{got} of {wanted} attestors signed: {}", said.join("; ")));
+            return Err(NotSigned { error, pinned: most_frequent(&pinned) });
         }
         signed.sort_by_key(|(place, _)| *place);
         signed.truncate(keys.threshold());
         let of_input = |input: usize| signed.iter().filter_map(|(_, all)| all.get(input).copied()).collect();
         Ok((0..digests.len()).map(of_input).collect())
     }
+}
+
+fn most_frequent(outpoints: &[OutPoint]) -> Option<OutPoint> {
+    let count = |wanted: &OutPoint| outpoints.iter().filter(|outpoint| *outpoint == wanted).count();
+    outpoints.iter().copied().max_by_key(|outpoint| (count(outpoint), *outpoint))
 }
 
 /// Who it is in the set, and that every signature is theirs over its digest.

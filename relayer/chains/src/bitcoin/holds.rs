@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aes_bitcoin::{Ending, Escrow, Hold, Outcome, Presigned, Sighting};
 use aes_coordinator::msg::{ExecutionResponse, State};
 use aes_protocol::{Hash32, Leg};
 use bitcoin::TxOut;
+use tokio::time::Instant;
 
 use super::index::{Index, Seen};
 use super::BitcoinChain;
@@ -99,14 +100,15 @@ impl BitcoinChain {
         Err(self.node.refused(format!("leg {} is of {} and escrow {}, not of here", leg.index, leg.chain, leg.escrow)))
     }
 
-    /// What the chain says of the hold; where it ended in a way that is neither settlement, its spender is read.
-    pub(super) async fn status(&self, found: &Found) -> Result<HoldStatus, ChainError> {
-        let Some((by, height)) = found.seen.spent else { return Ok(HoldStatus::Held) };
+    /// What the chain says of the hold; where it ended in a way that is neither settlement, its spender is read. `None`: in no
+    /// way that AES has, which is said loudly and keeps no other leg from going on.
+    pub(super) async fn status(&self, found: &Found) -> Result<Option<HoldStatus>, ChainError> {
+        let Some((by, height)) = found.seen.spent else { return Ok(Some(HoldStatus::Held)) };
         for (outcome, status) in [(Outcome::Finalize, HoldStatus::Finalized), (Outcome::Release, HoldStatus::Released)]
         {
             let settlement = found.hold.settlement(outcome).map_err(|error| self.node.refused(error.to_string()))?;
             if settlement.txid() == by {
-                return Ok(status);
+                return Ok(Some(status));
             }
         }
         let hash = self.following.follower.hash_at(height).await?;
@@ -114,13 +116,17 @@ impl BitcoinChain {
         let spend = block.as_ref().and_then(|block| block.txdata.iter().find(|tx| tx.compute_txid() == by));
         let spend = spend.ok_or_else(|| self.node.bad_answer(format!("block {hash} is without transaction {by}")))?;
         match found.hold.ending(spend).map_err(|error| self.node.refused(error.to_string()))? {
-            Some(Ending::Escaped) => Ok(HoldStatus::Escaped),
-            Some(Ending::Settled(Outcome::Finalize)) => Ok(HoldStatus::Finalized),
-            Some(Ending::Settled(Outcome::Release)) => Ok(HoldStatus::Released),
-            Some(Ending::Foreign) | None => Err(self.node.bad_answer(format!(
-                "hold {} was spent by {by}, which is neither of its settlements: its attestors broke their word",
-                found.hold.outpoint
-            ))),
+            Some(Ending::Escaped) => Ok(Some(HoldStatus::Escaped)),
+            Some(Ending::Settled(Outcome::Finalize)) => Ok(Some(HoldStatus::Finalized)),
+            Some(Ending::Settled(Outcome::Release)) => Ok(Some(HoldStatus::Released)),
+            Some(Ending::Foreign) | None => {
+                let (chain, hold) = (&self.node.id, found.hold.outpoint);
+                tracing::error!(
+                    %chain,
+                    "hold {hold} was spent by {by}, which is neither of its settlements: its attestors broke their word"
+                );
+                Ok(None)
+            }
         }
     }
 }

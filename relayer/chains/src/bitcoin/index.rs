@@ -101,6 +101,11 @@ impl Index {
         self.txs.get(txid).copied()
     }
 
+    /// When an output with ALZ, or one of the own account, was spent.
+    pub fn spent_at(&self, outpoint: &OutPoint) -> Option<u64> {
+        self.ended.get(outpoint).map(|ended| ended.height).or_else(|| self.coins.spent_at(outpoint))
+    }
+
     /// The next block. On an error nothing has changed.
     pub fn apply(&mut self, block: &Block) -> Result<(), LedgerError> {
         let mut spends = Vec::new();

@@ -2,19 +2,22 @@
 //! nothing because nothing was there is given it back when it is: the decision that ended the execution holds for ever.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aes_bitcoin::Presigned;
 use aes_coordinator::msg::State;
 use aes_protocol::{Decision, Hash32, Leg};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::BitcoinChain;
 use crate::chain::{Depth, SettlementItem};
 use crate::error::ChainError;
 
-/// Between two looks: nobody waits for it, and it is as long as all executions that ever were rolled back.
+/// Between two looks: nobody waits for it.
 const EVERY: Duration = Duration::from_secs(15);
+/// Between two looks at all executions that ever were rolled back: one that was opened early may end late.
+const ALL_EVERY: Duration = Duration::from_secs(3600);
 
 #[derive(Default)]
 pub struct Late(Mutex<Watched>);
@@ -22,6 +25,9 @@ pub struct Late(Mutex<Watched>);
 #[derive(Default)]
 struct Watched {
     looked_at: Option<Instant>,
+    all_read_at: Option<Instant>,
+    /// of the last execution that is known, in the order in which they were opened
+    cursor: Option<u64>,
     known: BTreeSet<Hash32>,
     /// legs of rolled back executions whose hold may still appear
     legs: BTreeMap<(Hash32, u8), Leg>,
@@ -61,12 +67,14 @@ impl BitcoinChain {
         Ok(())
     }
 
+    /// Those after the last one known; once in a while all of them.
     async fn take_in_rolled_back(&self, watched: &mut Watched) -> Result<(), ChainError> {
-        let mut last = None;
+        if watched.all_read_at.is_none_or(|at| at.elapsed() >= ALL_EVERY) {
+            (watched.all_read_at, watched.cursor) = (Some(Instant::now()), None);
+        }
         loop {
-            let page = self.home.executions(State::RolledBack, last).await?;
-            let Some(end) = page.last() else { return Ok(()) };
-            last = Some(end.number);
+            let page = self.home.executions(State::RolledBack, watched.cursor).await?;
+            let Some(end) = page.last().map(|summary| summary.number) else { return Ok(()) };
             for id in page.iter().map(|summary| summary.execution_id) {
                 if watched.known.contains(&id) {
                     continue;
@@ -81,6 +89,7 @@ impl BitcoinChain {
                 }
                 watched.known.insert(id);
             }
+            watched.cursor = Some(end);
         }
     }
 }

@@ -7,15 +7,18 @@ mod coins;
 mod cosign;
 mod deploy;
 mod deposit;
+mod deposits;
 mod escrow;
 mod evidence;
 mod fees;
+mod folder;
 mod follow;
 mod gather;
 mod holds;
 mod index;
 mod late;
 mod node;
+mod psbt;
 mod reserve;
 mod rpc;
 mod sent;
@@ -29,6 +32,7 @@ use std::time::Duration;
 use aes_config::{BitcoinEscrow, ChainConfig, ManifestChain};
 use aes_protocol::{Bytes, ChainId, Evidence, Hash32, Leg};
 use async_trait::async_trait;
+use bitcoin::secp256k1::XOnlyPublicKey;
 use bitcoin::{Network, ScriptBuf, Txid};
 use tokio::sync::{watch, Mutex};
 use tokio::task::AbortHandle;
@@ -38,17 +42,19 @@ use crate::error::ChainError;
 use crate::home::Home;
 use accounts::network_of;
 pub use accounts::{account_of, address_of, key_of, script_of};
-pub use cosign::{BaseUnits, Cosignable, Cosigned, Cosigners, Purpose, SigningRequest, ToSign};
+pub use cosign::{BaseUnits, Cosignable, Cosigned, Cosigners, Purpose, Refusals, SigningRequest, ToSign};
 pub use deploy::{BitcoinDeployer, BitcoinTerms};
+use deposits::Deposits;
 use escrow::{Sets, Terms};
 use fees::Fees;
 use follow::{Followed, Follower, Following};
 use holds::Records;
 use late::Late;
 use node::Node;
+pub use psbt::DepositPsbts;
 use sent::SentBook;
-use wallet::Wallet;
 pub use wallet::{keypair, sign};
+use wallet::{Elsewhere, Purse, Wallet};
 
 /// Between the ids of the transactions that one message became.
 const SEPARATOR: char = ',';
@@ -63,6 +69,9 @@ pub struct BitcoinChain {
     sets: Sets,
     following: Following,
     wallet: Option<Wallet>,
+    /// instead of a key here
+    elsewhere: Option<Elsewhere>,
+    deposits: Deposits,
     fees: Fees,
     depth: u64,
     vault_outputs: usize,
@@ -98,11 +107,21 @@ impl BitcoinChain {
         let fees = Fees::new(config).ok_or_else(|| refused("max_fee is less than 1 sat a virtual byte".into()))?;
         let terms = Terms::read(&id, entry, bitcoin)?;
         let wallet = Wallet::new(&id, config)?;
+        let elsewhere = settings.wallet.as_deref().map(Elsewhere::read).transpose().map_err(refused)?;
+        if wallet.is_some() && elsewhere.is_some() {
+            return Err(refused(
+                "`key` and `bitcoin.wallet` are both given: whose coins is this process to spend?".into(),
+            ));
+        }
+        let own = wallet.as_ref().map(Wallet::script).or(elsewhere.as_ref().map(|elsewhere| elsewhere.purse.script()));
+        let sent = SentBook::beside(&settings.index);
+        let sent =
+            sent.map_err(|error| refused(format!("what was sent is beside {}: {error}", settings.index.display())))?;
         let node = Arc::new(Node::new(id.clone(), config)?);
         let followed = Followed {
             etched: terms.etched,
             first: entry.height.max(1),
-            own: wallet.as_ref().map(|wallet| wallet.script().clone()),
+            own: own.cloned(),
             file: settings.index.clone(),
             depth: settings.depth.max(1),
             poll: Duration::from_millis(config.poll.max(10)),
@@ -118,11 +137,13 @@ impl BitcoinChain {
             terms,
             following,
             wallet,
+            elsewhere,
+            deposits: Deposits::beside(&settings.index),
             fees,
             depth: settings.depth.max(1),
             vault_outputs: usize::try_from(settings.vault_outputs).unwrap_or(usize::MAX).max(1),
             records: Records::default(),
-            sent: SentBook::default(),
+            sent,
             late: Late::default(),
             cosigners: OnceLock::new(),
             choosing: Mutex::new(()),
@@ -134,6 +155,24 @@ impl BitcoinChain {
 
     fn wallet(&self) -> Result<&Wallet, ChainError> {
         self.wallet.as_ref().ok_or_else(|| ChainError::NoKey { chain: self.node.id.clone() })
+    }
+
+    /// Of the key here, or of the wallet elsewhere.
+    fn purse(&self) -> Result<&Purse, ChainError> {
+        match (&self.wallet, &self.elsewhere) {
+            (Some(wallet), _) => Ok(&wallet.purse),
+            (None, Some(elsewhere)) => Ok(&elsewhere.purse),
+            (None, None) => Err(ChainError::NoKey { chain: self.node.id.clone() }),
+        }
+    }
+
+    /// The key that signs inside a hold's script, and its account.
+    fn depositor(&self) -> Result<(XOnlyPublicKey, &ScriptBuf), ChainError> {
+        let key = match &self.elsewhere {
+            Some(elsewhere) => elsewhere.key.key,
+            None => self.wallet()?.key(),
+        };
+        Ok((key, self.purse()?.script()))
     }
 
     /// The last block at that depth.
@@ -196,8 +235,9 @@ impl Chain for BitcoinChain {
     async fn hold(&self, execution_id: &Hash32, leg: &Leg, depth: Depth) -> Result<Option<Hold>, ChainError> {
         self.following.follower.wait_until_read().await;
         let Some(found) = self.find(execution_id, leg, self.height(depth)?).await? else { return Ok(None) };
+        let Some(status) = self.status(&found).await? else { return Ok(None) };
         Ok(Some(Hold {
-            status: self.status(&found).await?,
+            status,
             deadline: found.deadline,
             held_at: Some(found.seen.holding.height),
             settled_at: found.seen.spent.map(|(_, height)| height),
@@ -221,11 +261,11 @@ impl Chain for BitcoinChain {
 
     async fn gas_account(&self) -> Result<GasAccount, ChainError> {
         self.following.follower.wait_until_read().await;
-        let wallet = self.wallet()?;
-        let balance = self.following.follower.index(|index| wallet.balance(index))?;
+        let purse = self.purse()?;
+        let balance = self.following.follower.index(|index| purse.balance(index))?;
         Ok(GasAccount {
-            address: wallet.address(self.network),
-            account: wallet.script().to_bytes().into(),
+            address: purse.address(self.network),
+            account: purse.script().to_bytes().into(),
             balance: balance.to_sat().into(),
             denom: "sat".into(),
         })
@@ -301,6 +341,10 @@ impl Chain for BitcoinChain {
     }
 
     fn cosignable(&self) -> Option<&dyn Cosignable> {
+        Some(self)
+    }
+
+    fn bitcoin(&self) -> Option<&BitcoinChain> {
         Some(self)
     }
 }

@@ -1,6 +1,8 @@
 //! One chain's nodes: the calls that are made of them, answers with optional fields as Core and btcd give them, and their
 //! failures in the words of `ChainError`. docs/bitcoin.md lists the calls.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use aes_config::ChainConfig;
@@ -29,6 +31,8 @@ pub enum Broadcast {
     Mined,
     /// an input is spent or unknown there
     InputsMissing(String),
+    /// it pays less than the mempool takes of one transaction alone
+    FeeTooLow(String),
     /// against its rules: the fee too low for a replacement, a lock time not over, a bad signature
     Rejected(String),
 }
@@ -42,6 +46,25 @@ struct SmartFee {
 #[derive(Deserialize)]
 struct MempoolInfo {
     mempoolminfee: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    package_msg: String,
+    #[serde(rename = "tx-results", default)]
+    results: BTreeMap<String, PackageResult>,
+}
+
+#[derive(Deserialize)]
+struct PackageResult {
+    error: Option<String>,
+}
+
+impl fmt::Display for Package {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.package_msg)?;
+        self.results.values().filter_map(|result| result.error.as_ref()).try_for_each(|error| write!(f, ", {error}"))
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -66,6 +89,11 @@ impl Node {
 
     pub fn refused(&self, cause: impl Into<String>) -> ChainError {
         ChainError::Refused { chain: self.id.clone(), cause: cause.into() }
+    }
+
+    /// Nothing is wrong; it is only not the time.
+    pub fn later(&self, cause: impl Into<String>) -> ChainError {
+        ChainError::Later { chain: self.id.clone(), cause: cause.into() }
     }
 
     pub fn failure(&self, error: RpcError) -> ChainError {
@@ -150,8 +178,26 @@ impl Node {
         Ok(match refused.code {
             rpc::VERIFY_ERROR => Broadcast::InputsMissing(refused.message),
             rpc::VERIFY_REJECTED if refused.message.contains("orphan") => Broadcast::InputsMissing(refused.message),
+            _ if is_below_the_floor(&refused.message) => Broadcast::FeeTooLow(refused.message),
             _ => Broadcast::Rejected(refused.to_string()),
         })
+    }
+
+    /// A parent that pays too little and the child that pays for both, judged together (BIP-331). `None` where the node knows
+    /// no packages: btcd.
+    pub async fn broadcast_with_child(
+        &self,
+        parent: &Transaction,
+        child: &Transaction,
+    ) -> Result<Option<Broadcast>, ChainError> {
+        let package = json!([[serialize_hex(parent), serialize_hex(child)]]);
+        match self.rpc.call::<Package>("submitpackage", package).await {
+            Ok(package) if package.package_msg == "success" => Ok(Some(Broadcast::Taken)),
+            Ok(package) => Ok(Some(Broadcast::Rejected(package.to_string()))),
+            Err(RpcError::Refused(NodeError { code: rpc::METHOD_NOT_FOUND, .. })) => Ok(None),
+            Err(RpcError::Refused(refused)) => Ok(Some(Broadcast::Rejected(refused.to_string()))),
+            Err(error) => Err(self.failure(error)),
+        }
     }
 
     /// The node's guess for inclusion within so many blocks. `None` where it has none: a young regtest chain, or btcd.
@@ -171,6 +217,14 @@ impl Node {
     }
 }
 
+/// In the words of Core ("mempool min fee not met", "min relay fee not met") and of btcd ("has 9 fees which is under the
+/// required amount of 10").
+fn is_below_the_floor(message: &str) -> bool {
+    ["min fee not met", "min relay fee not met", "under the required amount"]
+        .iter()
+        .any(|words| message.contains(words))
+}
+
 /// A node writes BTC a kilobyte as a decimal number: 0.00001 is 1 sat/vB, 250 sat/kwu.
 fn rate_of(btc_a_kilobyte: f64) -> Option<FeeRate> {
     let sat_a_kilobyte = bitcoin::Amount::from_btc(btc_a_kilobyte).ok()?;
@@ -180,6 +234,16 @@ fn rate_of(btc_a_kilobyte: f64) -> Option<FeeRate> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_package_says_what_is_wrong_with_it() {
+        let answer = r#"{"package_msg":"transaction failed","tx-results":{"aa":{"txid":"bb","error":"min relay fee not met"},
+            "cc":{"txid":"dd","vsize":111}},"replaced-transactions":[]}"#;
+        let package: Package = serde_json::from_str(answer).unwrap();
+        assert_eq!(package.to_string(), "transaction failed, min relay fee not met");
+        assert!(is_below_the_floor("mempool min fee not met, 200 < 400"));
+        assert!(!is_below_the_floor("insufficient fee, rejecting replacement"));
+    }
 
     #[test]
     fn a_fee_of_a_node_is_read_as_sat_a_virtual_byte() {

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 
 use aes_bitcoin::{choose_coins, CoinError, Escrow, HoldScript, Payer, VaultCoin, VaultError, VaultSpend, CARRIER};
 use aes_protocol::{Hash32, Leg};
-use bitcoin::{Amount, FeeRate, OutPoint, Txid};
+use bitcoin::{Amount, FeeRate, OutPoint, Transaction, Txid};
 
 use super::cosign::{BaseUnits, SigningRequest};
+use super::gather::NotSigned;
 use super::node::Broadcast;
 use super::sent::{Kind, Sent};
-use super::wallet::total;
+use super::wallet::{total, Picked};
 use super::BitcoinChain;
 use crate::chain::Depth;
 use crate::error::ChainError;
@@ -38,10 +39,28 @@ impl BitcoinChain {
         // one after the other, so that two executions never choose the same output
         let _choosing = self.choosing.lock().await;
         let coins = self.free_vault_coins(&escrow, amount).await?;
+        match self.move_to_hold(execution_id, leg, &escrow, &hold, coins).await {
+            // signed for before, by another relayer or before this one lost its disk
+            Err(NotSigned { pinned: Some(first), .. }) => {
+                let coins = self.vault_coins_with(&escrow, amount, first).await?;
+                self.move_to_hold(execution_id, leg, &escrow, &hold, coins).await.map_err(|not_signed| not_signed.error)
+            }
+            moved => moved.map_err(|not_signed| not_signed.error),
+        }
+    }
+
+    async fn move_to_hold(
+        &self,
+        execution_id: &Hash32,
+        leg: &Leg,
+        escrow: &Escrow,
+        hold: &HoldScript,
+        coins: Vec<VaultCoin>,
+    ) -> Result<Txid, NotSigned> {
         let rate = self.fees.rate(&self.node).await?;
-        let build = |payer: &Payer| escrow.move_to_hold(&hold, &coins, payer);
-        let (spend, payer) = self.with_payer(coins.len(), 2, hold.sats(), rate, build).await?;
-        self.send_reserve(execution_id, leg, &escrow, coins, spend, payer).await
+        let build = |payer: &Payer| escrow.move_to_hold(hold, &coins, payer);
+        let (spend, payer, _picked) = self.with_payer(coins.len(), 2, hold.sats(), rate, build).await?;
+        self.send_reserve(execution_id, leg, escrow, coins, spend, payer).await
     }
 
     pub(super) fn reserve_script(
@@ -78,15 +97,55 @@ impl BitcoinChain {
         if there < amount {
             return Err(self.node.refused(format!("the vault has {there} base units, the leg takes {amount}")));
         }
-        let cause =
-            "the vault's outputs are all in transactions on their way; the next block frees what is left of them";
-        Err(ChainError::Unreachable { chain: self.node.id.clone(), cause: cause.into() })
+        Err(self
+            .node
+            .later("the vault's outputs are all in transactions on their way; the next block frees the change"))
     }
 
-    /// In the chain and unspent there.
+    /// Those that begin with an output to which attestors have pinned the leg: all moves for a leg spend the same one.
+    async fn vault_coins_with(
+        &self,
+        escrow: &Escrow,
+        amount: u128,
+        first: OutPoint,
+    ) -> Result<Vec<VaultCoin>, ChainError> {
+        let all = self.vault_coins(escrow)?;
+        let pinned = all.iter().find(|coin| coin.outpoint == first).copied();
+        let Some(pinned) = pinned else {
+            return Err(self
+                .node
+                .later(format!("attestors have signed this leg's hold out of {first}, which is spent")));
+        };
+        if !self.node.is_unspent(first).await? {
+            return Err(self.node.later(format!("the leg's hold is on its way: a transaction spends {first}")));
+        }
+        if pinned.alz >= amount {
+            return Ok(vec![pinned]);
+        }
+        let mut taken = self.sent.spends();
+        taken.insert(first);
+        let of_set: Vec<VaultCoin> = all.into_iter().filter(|coin| coin.set_id == pinned.set_id).collect();
+        let others = choose_coins(&of_set, amount.saturating_sub(pinned.alz), &taken);
+        let others =
+            others.ok_or_else(|| self.node.later("the other vault outputs are in transactions on their way"))?;
+        Ok(std::iter::once(pinned).chain(others).collect())
+    }
+
+    /// In the chain, unspent there, and without another rune beside the ALZ.
     pub(super) fn vault_coins(&self, escrow: &Escrow) -> Result<Vec<VaultCoin>, ChainError> {
         let vaults = escrow.vaults().map_err(|error| self.node.refused(error.to_string()))?;
-        self.following.follower.index(|index| index.ledger().vault_coins(&vaults))
+        self.following.follower.index(|index| {
+            let ledger = index.ledger();
+            let mut coins = ledger.vault_coins(&vaults);
+            coins.retain(|coin| ledger.holding(&coin.outpoint).is_some_and(|holding| !holding.mixed));
+            coins
+        })
+    }
+
+    /// Coins of this process's account that no transaction here has been promised.
+    pub(super) async fn pick(&self, alz: u128, sats: Amount) -> Result<Picked<'_>, ChainError> {
+        let promised = self.promised()?;
+        self.purse()?.pick(&self.node, &self.following.follower, &promised, alz, sats).await
     }
 
     /// Builds with coins of this process's account that pay what is missing.
@@ -97,7 +156,7 @@ impl BitcoinChain {
         sats: Amount,
         rate: FeeRate,
         build: impl Fn(&Payer) -> Result<VaultSpend, VaultError>,
-    ) -> Result<(VaultSpend, Payer), ChainError> {
+    ) -> Result<(VaultSpend, Payer, Picked<'_>), ChainError> {
         let wallet = self.wallet()?;
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let vbytes = BASE_VBYTES
@@ -109,10 +168,10 @@ impl BitcoinChain {
             .into_iter()
             .fold(Amount::ZERO, |sum, next| sum.checked_add(next).unwrap_or(Amount::MAX_MONEY));
         for _ in 0..TRIES {
-            let picked = wallet.pick(&self.node, &self.following.follower, 0, wanted).await?;
+            let picked = self.pick(0, wanted).await?;
             let payer = Payer { coins: picked.coins.clone(), change: wallet.script().clone(), rate };
             match build(&payer) {
-                Ok(spend) => return Ok((spend, payer)),
+                Ok(spend) => return Ok((spend, payer, picked)),
                 Err(VaultError::Coin(CoinError::TooFewSats { missing, .. })) => {
                     if total(&payer.coins) < wanted {
                         return Err(self.too_few_sats(wanted)?);
@@ -133,7 +192,7 @@ impl BitcoinChain {
         coins: Vec<VaultCoin>,
         spend: VaultSpend,
         payer: Payer,
-    ) -> Result<Txid, ChainError> {
+    ) -> Result<Txid, NotSigned> {
         let request = SigningRequest::Reserve {
             execution_id: *execution_id,
             leg: leg.index,
@@ -151,7 +210,7 @@ impl BitcoinChain {
         request: &SigningRequest,
         spend: &VaultSpend,
         kind: Kind,
-    ) -> Result<Txid, ChainError> {
+    ) -> Result<Txid, NotSigned> {
         let refused = |error: VaultError| self.node.refused(error.to_string());
         let digests = spend.sighashes().map_err(refused)?;
         let set_id = self.set_of(escrow, spend.spends())?;
@@ -164,13 +223,12 @@ impl BitcoinChain {
         let height = self.height(Depth::Soft)?;
         match self.node.broadcast(&tx).await? {
             Broadcast::Taken | Broadcast::Mined => {
-                self.sent.keep(txid, Sent { tx, kind, height });
+                self.sent.keep(Sent { tx, kind, height });
                 Ok(txid)
             }
             // Another relayer's transaction or a reorg was faster: the next look shows what is free.
-            Broadcast::InputsMissing(cause) | Broadcast::Rejected(cause) => {
-                let cause = format!("transaction {txid} was not taken: {cause}");
-                Err(ChainError::Unreachable { chain: self.node.id.clone(), cause })
+            Broadcast::InputsMissing(cause) | Broadcast::FeeTooLow(cause) | Broadcast::Rejected(cause) => {
+                Err(self.node.later(format!("transaction {txid} was not taken: {cause}")).into())
             }
         }
     }
@@ -190,9 +248,11 @@ impl BitcoinChain {
         set.ok_or_else(|| self.node.refused("a vault transaction without vault outputs"))
     }
 
-    /// The same move with a higher fee, in place of the one that blocks pass by.
+    /// The same move with a higher fee, in place of the one that blocks pass by: with the payer's coins of before, or where
+    /// they are too few for it, with one more.
     pub(super) async fn bump_reserve(
         &self,
+        sent: &Transaction,
         execution_id: &Hash32,
         leg: &Leg,
         coins: &[VaultCoin],
@@ -205,10 +265,42 @@ impl BitcoinChain {
             return Ok(None);
         }
         let escrow = self.sets.escrow().await?;
-        let hold = self.reserve_script(&escrow, execution_id, leg)?;
-        let payer = Payer { rate, ..payer.clone() };
-        let spend = escrow.move_to_hold(&hold, coins, &payer).map_err(|error| self.node.refused(error.to_string()))?;
-        self.send_reserve(execution_id, leg, &escrow, coins.to_vec(), spend, payer).await.map(Some)
+        let hold = self.hold_made_by(&escrow, execution_id, leg, sent)?;
+        let build = |payer: &Payer| escrow.move_to_hold(&hold, coins, payer);
+        let mut payer = Payer { rate, ..payer.clone() };
+        let mut picked = None;
+        let spend = match build(&payer) {
+            Err(VaultError::Coin(CoinError::TooFewSats { missing, .. })) => {
+                let more = self.pick(0, missing.checked_add(CARRIER).unwrap_or(missing)).await?;
+                payer.coins.extend(more.coins.iter().cloned());
+                picked = Some(more);
+                build(&payer)
+            }
+            built => built,
+        };
+        let spend = spend.map_err(|error| self.node.refused(error.to_string()))?;
+        let bumped = self.send_reserve(execution_id, leg, &escrow, coins.to_vec(), spend, payer).await;
+        // the coins are its own until the node has it
+        drop(picked);
+        bumped.map(Some).map_err(|not_signed| not_signed.error)
+    }
+
+    /// Under the set's keys for which it was made: a rotation may have come since.
+    fn hold_made_by(
+        &self,
+        escrow: &Escrow,
+        execution_id: &Hash32,
+        leg: &Leg,
+        sent: &Transaction,
+    ) -> Result<HoldScript, ChainError> {
+        for keys in escrow.sets.iter() {
+            let script = escrow.reserve_hold(execution_id, leg, keys.set_id());
+            let script = script.map_err(|error| self.node.refused(error.to_string()))?;
+            if sent.output.iter().any(|output| output.script_pubkey == *script.script_pubkey()) {
+                return Ok(script);
+            }
+        }
+        Err(self.node.refused(format!("{} makes no hold of leg {}", sent.compute_txid(), leg.index)))
     }
 
     /// The vault's ALZ of one set in other outputs, in the current set's vault: a split, a join, or a rotation.
@@ -218,22 +310,27 @@ impl BitcoinChain {
         let to = to.ok_or_else(|| self.node.refused("there is no attestor set yet"))?;
         let rate = self.fees.rate(&self.node).await?;
         let build = |payer: &Payer| escrow.rearrange_vault(&coins, &amounts, to, payer);
-        let (spend, payer) = self.with_payer(coins.len(), amounts.len(), Amount::ZERO, rate, build).await?;
+        let (spend, payer, _picked) = self.with_payer(coins.len(), amounts.len(), Amount::ZERO, rate, build).await?;
         let request = SigningRequest::Rearrange {
             coins: coins.iter().map(|coin| coin.outpoint).collect(),
             amounts: amounts.into_iter().map(BaseUnits).collect(),
             payer,
         };
-        self.sign_and_send(&escrow, &request, &spend, Kind::Other).await
+        let sent = self.sign_and_send(&escrow, &request, &spend, Kind::Other).await;
+        sent.map_err(|not_signed| not_signed.error)
     }
 
-    /// What the account has, in the words of an error.
+    /// What the account has, in the words of an error. Where it has enough and the coins are only on their way, it is no
+    /// cause to give an execution up.
     pub(super) fn too_few_sats(&self, needed: Amount) -> Result<ChainError, ChainError> {
-        let wallet = self.wallet()?;
-        let balance = self.following.follower.index(|index| wallet.balance(index))?;
+        let purse = self.purse()?;
+        let balance = self.following.follower.index(|index| purse.balance(index))?;
+        if balance >= needed {
+            return Ok(self.node.later(format!("{needed} are needed, and the coins worth {balance} are on their way")));
+        }
         Ok(ChainError::InsufficientGas {
             chain: self.node.id.clone(),
-            address: wallet.address(self.network),
+            address: purse.address(self.network),
             balance: format!("{} sat in the chain", balance.to_sat()),
             needed: format!("{} sat", needed.to_sat()),
         })

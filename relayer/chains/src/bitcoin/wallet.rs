@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aes_bitcoin::{Coin, Draft};
+use aes_bitcoin::{Coin, Draft, WalletKey, WalletKeyError};
 use aes_config::{ChainConfig, SecretKey};
 use bitcoin::hashes::Hash;
 use bitcoin::key::{Keypair, TapTweak};
@@ -17,22 +17,41 @@ use super::index::Index;
 use super::node::Node;
 use crate::error::ChainError;
 
+/// A key that this process holds, and its account.
 pub struct Wallet {
     keypair: Keypair,
+    pub purse: Purse,
+}
+
+/// A P2TR account's coins: of the key here, or of a wallet elsewhere that signs PSBTs.
+pub struct Purse {
     script: ScriptBuf,
     /// coins in transactions that are being made: no other takes them
     taken: Mutex<BTreeSet<OutPoint>>,
 }
 
-/// Coins that are this transaction's until it is dropped; by then the node knows what became of them.
+/// A wallet that signs PSBTs, and its account.
+pub struct Elsewhere {
+    pub key: WalletKey,
+    pub purse: Purse,
+}
+
+impl Elsewhere {
+    pub fn read(text: &str) -> Result<Self, String> {
+        let key: WalletKey = text.parse().map_err(|error: WalletKeyError| format!("bitcoin.wallet: {error}"))?;
+        Ok(Self { purse: Purse::of(key.script()), key })
+    }
+}
+
+/// Coins that are this transaction's until it is dropped, which is once the node has the transaction.
 pub struct Picked<'a> {
     pub coins: Vec<Coin>,
-    wallet: &'a Wallet,
+    purse: &'a Purse,
 }
 
 impl Drop for Picked<'_> {
     fn drop(&mut self) {
-        let mut taken = self.wallet.taken();
+        let mut taken = self.purse.taken();
         for coin in &self.coins {
             taken.remove(&coin.outpoint);
         }
@@ -60,7 +79,7 @@ impl Wallet {
 
     pub fn of(keypair: Keypair) -> Self {
         let script = ScriptBuf::new_p2tr(&Secp256k1::verification_only(), keypair.x_only_public_key().0, None);
-        Self { keypair, script, taken: Mutex::default() }
+        Self { keypair, purse: Purse::of(script) }
     }
 
     /// What it signs with inside scripts.
@@ -69,12 +88,11 @@ impl Wallet {
     }
 
     pub fn script(&self) -> &ScriptBuf {
-        &self.script
+        &self.purse.script
     }
 
-    /// As wallets write it.
     pub fn address(&self, network: Network) -> String {
-        Address::from_script(&self.script, network).map_or_else(|_| self.script.to_hex_string(), |own| own.to_string())
+        self.purse.address(network)
     }
 
     pub fn sign(&self, sighash: TapSighash) -> schnorr::Signature {
@@ -100,6 +118,21 @@ impl Wallet {
             })
             .collect()
     }
+}
+
+impl Purse {
+    pub fn of(script: ScriptBuf) -> Self {
+        Self { script, taken: Mutex::default() }
+    }
+
+    pub fn script(&self) -> &ScriptBuf {
+        &self.script
+    }
+
+    /// As wallets write it.
+    pub fn address(&self, network: Network) -> String {
+        Address::from_script(&self.script, network).map_or_else(|_| self.script.to_hex_string(), |own| own.to_string())
+    }
 
     /// In the chain, coins with ALZ left out.
     pub fn balance(&self, index: &Index) -> Amount {
@@ -107,17 +140,21 @@ impl Wallet {
         free.map(|(_, output)| output.value).fold(Amount::ZERO, |sum, value| sum.checked_add(value).unwrap_or(sum))
     }
 
-    /// Confirmed coins that neither the mempool nor another transaction of this process spends: first those with ALZ until
-    /// there is as much as asked, then the largest others until there are enough sats.
+    /// Confirmed coins that neither the mempool nor another transaction of this process spends, nor `promised` names: first
+    /// those with ALZ until there is as much as asked, then the largest others until there are enough sats.
     pub async fn pick(
         &self,
         node: &Node,
         follower: &Arc<Follower>,
+        promised: &BTreeSet<OutPoint>,
         alz: u128,
         sats: Amount,
     ) -> Result<Picked<'_>, ChainError> {
-        let (with, without) = follower.index(candidates)?;
-        let mut picked = Picked { coins: Vec::new(), wallet: self };
+        let (mut with, mut without) = follower.index(candidates)?;
+        for candidates in [&mut with, &mut without] {
+            candidates.retain(|coin| !promised.contains(&coin.outpoint));
+        }
+        let mut picked = Picked { coins: Vec::new(), purse: self };
         self.add(node, &mut picked, with, |coins| {
             coins.iter().map(|coin| coin.alz).fold(0, u128::saturating_add) >= alz
         })

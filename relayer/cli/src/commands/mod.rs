@@ -1,6 +1,7 @@
 //! One file a subcommand: its flags, what it does, what it says.
 
 pub mod admin;
+pub mod attach;
 pub mod attest;
 pub mod completions;
 pub mod config;

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use aes_chains::{Chain, EscrowMessage};
+use aes_chains::{Chain, EscrowMessage, TxId};
 use aes_coordinator::msg::ExecuteMsg;
 use aes_protocol::Hash32;
 use anyhow::Result;
@@ -111,13 +111,26 @@ pub async fn to_escrow(
     message: &EscrowMessage,
     dry_run: bool,
 ) -> Result<Sent> {
-    let (fee, transaction, height) = if dry_run {
-        (Some(chain.estimate(message).await?.to_string()), None, None)
-    } else {
+    if !dry_run {
         let tx = chain.submit(message).await?;
-        let height = wait_chain(chain, &tx).await?;
-        (None, Some(tx.0), Some(height))
-    };
+        return handed_over(context, chain, execution_id, action, tx).await;
+    }
+    let fee = Some(chain.estimate(message).await?.to_string());
     let to = context.manifest.chain(chain.id())?.escrow_address.clone();
-    Ok(Sent { execution_id, action, chain: chain.id().to_string(), to, fee, repeated: None, transaction, height })
+    let chain = chain.id().to_string();
+    Ok(Sent { execution_id, action, chain, to, fee, repeated: None, transaction: None, height: None })
+}
+
+/// The chain's node has it: waits for a block.
+pub async fn handed_over(
+    context: &Context,
+    chain: &dyn Chain,
+    execution_id: Hash32,
+    action: &'static str,
+    tx: TxId,
+) -> Result<Sent> {
+    let height = Some(wait_chain(chain, &tx).await?);
+    let to = context.manifest.chain(chain.id())?.escrow_address.clone();
+    let (chain, transaction) = (chain.id().to_string(), Some(tx.0));
+    Ok(Sent { execution_id, action, chain, to, fee: None, repeated: None, transaction, height })
 }

@@ -74,7 +74,7 @@ pub(super) async fn hurried<T>(node: Option<&Btcd>, work: impl Future<Output = T
 
 pub(super) fn config(options: &BitcoinOptions, who: &str) -> BitcoinConfig {
     let index = PathBuf::from(format!("{who}.bitcoin.json"));
-    BitcoinConfig { index, depth: options.depth, vault_outputs: options.vault_outputs }
+    BitcoinConfig { index, wallet: None, depth: options.depth, vault_outputs: options.vault_outputs }
 }
 
 pub(super) fn deployment(max_leg: String) -> Result<DeployChain> {
