@@ -408,7 +408,7 @@ impl Running {
 
     pub async fn problem(&self, request: &Request) -> Problem {
         match self.client.attest(request).await {
-            Err(AttestRefusal::Refused { problem, .. }) => problem,
+            Err(AttestRefusal::Refused { problem, .. }) => *problem,
             other => panic!("expected a refusal, got {other:?}"),
         }
     }
