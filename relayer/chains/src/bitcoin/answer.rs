@@ -11,6 +11,7 @@ use bitcoin::{OutPoint, TapSighash};
 
 use super::cosign::{payer_is_bounded, Cosignable, Cosigners, Purpose, SigningRequest, ToSign};
 use super::evidence::written_tx;
+use super::vault::is_a_rearrangement;
 use super::BitcoinChain;
 use crate::chain::{Depth, HoldStatus};
 use crate::error::ChainError;
@@ -103,6 +104,11 @@ impl BitcoinChain {
         let to = escrow.sets.current().map(AttestorKeys::set_id);
         let to = to.ok_or_else(|| self.node.refused("there is no attestor set yet"))?;
         let coins = self.own_vault_coins(coins).await?;
+        if !is_a_rearrangement(&coins, amounts, to) {
+            return Err(self
+                .node
+                .refused("vault outputs are moved to a next set, split evenly or joined, and nothing else"));
+        }
         self.check_payer(payer)?;
         let spend = escrow.rearrange_vault(&coins, amounts, to, payer);
         let spend = spend.map_err(|error| self.node.refused(error.to_string()))?;

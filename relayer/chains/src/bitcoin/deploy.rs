@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aes_bitcoin::{
-    AttestorKeys, AttestorSets, Coin, CoinError, Draft, Escrow, EtchError, Etched, Etching, RuneId, SpacedRune, Vault,
-    CARRIER, COMMIT_BLOCKS,
+    name_is_open, AttestorKeys, AttestorSets, Coin, CoinError, Draft, Escrow, EtchError, Etched, Etching, RuneId,
+    SpacedRune, Vault, CARRIER, COMMIT_BLOCKS,
 };
 use aes_config::{BitcoinEscrow, ChainConfig, ManifestChain};
-use aes_protocol::{keccak, AttestorSet, Bytes, ChainId, Domain};
+use aes_protocol::{keccak, AttestorSet, Bytes, ChainId, Domain, Hash32};
 use bitcoin::absolute::LockTime;
 use bitcoin::transaction::Version;
 use bitcoin::{Address, Amount, FeeRate, Network, OutPoint, Sequence, Transaction, TxIn, TxOut, Txid};
@@ -42,10 +42,22 @@ pub struct BitcoinTerms {
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct UnderWay {
+    /// none until something is made for it
+    made_for: Option<MadeFor>,
     /// the first block that is read for coins of the deploying key
     first: u64,
     commit: Option<Transaction>,
     reveal: Option<Transaction>,
+}
+
+/// Which deployment the transactions are of: another one's vault is not this one's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct MadeFor {
+    deployment: Hash32,
+    set_hash: Hash32,
+    rune: String,
+    /// base units
+    premine: String,
 }
 
 pub struct BitcoinDeployer {
@@ -113,6 +125,22 @@ impl BitcoinDeployer {
         let vault = escrow.vault(set.id).map_err(|error| refused(error.to_string()))?;
 
         let mut under_way = self.under_way().await?;
+        let made_for = MadeFor {
+            deployment: domain.salt(),
+            set_hash: set.hash(),
+            rune: terms.rune.clone(),
+            premine: terms.premine.to_string(),
+        };
+        if under_way.made_for.as_ref().is_some_and(|other| *other != made_for) {
+            let file = self.file.display();
+            return Err(refused(format!("{file} has the etching of another deployment, set or rune; move it away")));
+        }
+        under_way.made_for = Some(made_for);
+        // the commitment is paid for whether or not the name can be had
+        let height = self.node.height().await?.saturating_add(COMMIT_BLOCKS);
+        if !name_is_open(name.rune, self.network, height) {
+            return Err(refused(format!("'{name}' is too short a name for block {height}; take a longer one")));
+        }
         let commit = match under_way.commit.clone() {
             Some(commit) => commit,
             None => {
@@ -138,6 +166,9 @@ impl BitcoinDeployer {
         let Etched { id, txid, premine } =
             etching.check(&reveal, id, commit_height, self.network).map_err(|error| refused(error.to_string()))?;
         let script = vault.script_pubkey();
+        if reveal.output.first().is_none_or(|output| output.script_pubkey != *script) {
+            return Err(refused(format!("the etching {txid} gave the supply to another script than this set's vault")));
+        }
         let entry = ManifestChain {
             escrow: script.to_bytes().into(),
             escrow_address: Address::from_script(script, self.network).map_err(|e| refused(e.to_string()))?.to_string(),

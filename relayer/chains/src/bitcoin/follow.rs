@@ -17,6 +17,8 @@ use crate::error::ChainError;
 
 /// Blocks between two writes of the index while it is still behind.
 const WRITE_EVERY: u64 = 500;
+/// Between two writes once it is not: what is not written is read again after a restart.
+const WRITE_AFTER: Duration = Duration::from_secs(10);
 /// Without word from the node for so many looks, what is known of the chain is not told any more.
 const SILENCE: u32 = 20;
 /// How long a first question waits for the chain to be read: a command that has just been started asks at once.
@@ -39,6 +41,7 @@ pub struct Followed {
 
 struct State {
     index: Option<Index>,
+    written: Option<Instant>,
     /// when the index was last known to be at the node's tip; before that, why it is not
     current: Result<Instant, String>,
 }
@@ -66,7 +69,7 @@ impl Drop for Following {
 
 impl Follower {
     pub fn start(node: Arc<Node>, followed: Followed) -> Following {
-        let waiting = State { index: None, current: Err("the chain is not read yet".into()) };
+        let waiting = State { index: None, written: None, current: Err("the chain is not read yet".into()) };
         let follower = Arc::new(Self {
             node,
             followed,
@@ -146,7 +149,10 @@ impl Follower {
                 self.read.send_replace(true);
                 let tip = self.tip();
                 if tip != before {
-                    self.write_file();
+                    let written = self.state().written;
+                    if written.is_none_or(|at| at.elapsed() >= WRITE_AFTER) {
+                        self.write_file();
+                    }
                     self.tick.send_replace(tip.map_or(0, |tip| tip.height));
                 }
                 return Ok(());
@@ -257,6 +263,7 @@ impl Follower {
 
     /// Whole or not at all. Where it cannot be written, the next start reads more blocks.
     fn write_file(&self) {
+        self.state_mut().written = Some(Instant::now());
         let write = || -> std::io::Result<()> {
             let bytes = match &self.state().index {
                 Some(index) => serde_json::to_vec(index)?,

@@ -169,6 +169,11 @@ impl Look<'_> {
         if matches!(self.record.state, State::Aborted | State::RolledBack) {
             return output == found.hold.script.output();
         }
+        let leg = found.hold.script.leg();
+        if self.record.state == State::Open && leg.amount.u128() > self.chain.terms.max_leg {
+            tracing::debug!(execution = %self.record.execution_id, leg = leg.index, "over the largest leg: not counted");
+            return false;
+        }
         let before = holding.height.saturating_sub(1);
         let Some(median_time_past_before) = index.median_time_past(before) else { return false };
         let sighting = Sighting { output: &output, holding: Some(holding), median_time_past_before };

@@ -212,3 +212,115 @@ impl Index {
         (low <= self.tip().height).then_some(low)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aes_bitcoin::{RuneId, CARRIER};
+    use bitcoin::absolute::LockTime;
+    use bitcoin::block::{Header, Version as BlockVersion};
+    use bitcoin::hashes::Hash;
+    use bitcoin::transaction::Version;
+    use bitcoin::{Amount, BlockHash, CompactTarget, Transaction, TxIn, TxMerkleNode, TxOut};
+
+    use super::*;
+
+    fn script(number: u8) -> ScriptBuf {
+        ScriptBuf::from_bytes(vec![number; 22])
+    }
+
+    fn pays(from: OutPoint, to: u8) -> Transaction {
+        let input = vec![TxIn { previous_output: from, ..TxIn::default() }];
+        let output = vec![TxOut { value: CARRIER, script_pubkey: script(to) }];
+        Transaction { version: Version::TWO, lock_time: LockTime::ZERO, input, output }
+    }
+
+    fn block(on: BlockHash, time: u32, txdata: Vec<Transaction>) -> Block {
+        let header = Header {
+            version: BlockVersion::TWO,
+            prev_blockhash: on,
+            merkle_root: TxMerkleNode::all_zeros(),
+            time,
+            bits: CompactTarget::from_consensus(0),
+            nonce: 0,
+        };
+        Block { header, txdata }
+    }
+
+    /// The account of script 9 has a coin; blocks of a time each, one second apart from 1000 on, begin at height 20.
+    fn index() -> (Index, OutPoint) {
+        let start = Tip { height: 20, hash: BlockHash::from_byte_array([20; 32]) };
+        let etched = Etched { id: RuneId { block: 900, tx: 1 }, txid: Txid::from_byte_array([7; 32]), premine: 1 };
+        let times = (990..1_001).collect();
+        let mut index = Index::new(etched, start, times, Some(script(9)));
+        let coin = pays(OutPoint::null(), 9);
+        let at = OutPoint { txid: coin.compute_txid(), vout: 0 };
+        index.apply(&block(start.hash, 1_001, vec![pays(OutPoint { vout: 1, ..at }, 1), coin])).unwrap();
+        (index, at)
+    }
+
+    fn spendable(index: &Index) -> Vec<OutPoint> {
+        index.coins().spendable(index.tip().height).map(|(outpoint, _)| outpoint).collect()
+    }
+
+    #[test]
+    fn a_reorg_takes_back_what_its_blocks_did() {
+        let (mut index, coin) = index();
+        let before = index.tip();
+        let spend = pays(coin, 9);
+        let txid = spend.compute_txid();
+        index.apply(&block(before.hash, 1_002, vec![pays(OutPoint::null(), 1), spend])).unwrap();
+        assert_eq!((index.spent_at(&coin), index.height_of(&txid)), (Some(22), Some(22)));
+        assert_eq!(spendable(&index), [OutPoint { txid, vout: 0 }]);
+
+        assert_eq!(index.undo().unwrap(), before);
+        assert_eq!((index.spent_at(&coin), index.height_of(&txid)), (None, None));
+        assert_eq!(spendable(&index), [coin]);
+        assert_eq!(index.time_of(22), None);
+        let elsewhere = block(BlockHash::from_byte_array([1; 32]), 1_002, Vec::new());
+        assert!(matches!(index.apply(&elsewhere), Err(LedgerError::NotNext { .. })));
+        assert_eq!(index.tip(), before, "a block that is not the next one changes nothing");
+    }
+
+    #[test]
+    fn the_chains_clock_is_the_median_of_eleven() {
+        let (mut index, _) = index();
+        assert_eq!(index.median_time_past(20), Some(995));
+        assert_eq!(index.median_time_past(19), None, "its eleven are not known");
+        // a header's time may go back, the median does not
+        let tip = index.tip();
+        index.apply(&block(tip.hash, 997, vec![pays(OutPoint::null(), 1)])).unwrap();
+        assert_eq!(
+            (index.time_of(22), index.median_time_past(21), index.median_time_past(22)),
+            (Some(997), Some(996), Some(997))
+        );
+        assert_eq!((index.first_from(996), index.first_from(997), index.first_from(998)), (Some(21), Some(22), None));
+    }
+
+    #[test]
+    fn the_file_is_read_back_for_the_same_deployment_and_account_only() {
+        let (index, coin) = index();
+        let bytes = serde_json::to_vec(&index).unwrap();
+        let etched = *index.ledger().etched();
+        let read = Index::read(&bytes, &etched, 20, Some(&script(9))).unwrap();
+        assert_eq!((read.tip(), spendable(&read)), (index.tip(), vec![coin]));
+        assert!(Index::read(&bytes, &etched, 20, Some(&script(8))).is_none());
+        assert!(Index::read(&bytes, &etched, 21, Some(&script(9))).is_none());
+        assert!(Index::read(&bytes, &Etched { premine: 2, ..etched }, 20, Some(&script(9))).is_none());
+    }
+
+    #[test]
+    fn a_coinbase_ripens_and_what_is_spent_for_good_is_forgotten() {
+        let mut coins = OwnCoins::of(Some(script(9)));
+        let mut coinbase = pays(OutPoint::null(), 9);
+        coinbase.output[0].value = Amount::from_sat(50_000);
+        coins.apply(&block(BlockHash::all_zeros(), 1, vec![coinbase.clone()]), 10);
+        assert_eq!((coins.spendable(108).count(), coins.spendable(109).count()), (0, 1));
+        let at = OutPoint { txid: coinbase.compute_txid(), vout: 0 };
+        coins.apply(&block(BlockHash::all_zeros(), 2, vec![pays(at, 1)]), 110);
+        assert_eq!((coins.spent_at(&at), coins.spendable(200).count()), (Some(110), 0));
+        coins.forget_spent_up_to(109);
+        assert_eq!(coins.spent_at(&at), Some(110));
+        coins.forget_spent_up_to(110);
+        assert_eq!(coins.spent_at(&at), None);
+    }
+}

@@ -59,6 +59,22 @@ impl BitcoinChain {
     }
 }
 
+/// What attestors sign on anybody's word: the same outputs on to the current set, many into one, or one into even parts.
+pub fn is_a_rearrangement(coins: &[VaultCoin], amounts: &[u128], current: u64) -> bool {
+    let Some(set) = coins.first().map(|coin| coin.set_id) else { return false };
+    if coins.iter().any(|coin| coin.set_id != set) {
+        return false;
+    }
+    if set != current {
+        return coins.iter().map(|coin| coin.alz).eq(amounts.iter().copied());
+    }
+    match (coins, amounts) {
+        ([_], [_]) => false,
+        ([one], parts) => shares(one.alz, parts.len()).is_some_and(|even| even == parts),
+        (_, amounts) => amounts.len() == 1,
+    }
+}
+
 fn rearrangement(mut free: Vec<VaultCoin>, current: u64, wanted: usize) -> Option<Rearrangement> {
     free.sort_by_key(|coin| (coin.alz, coin.outpoint));
     // an older set's outputs go to the current vault, one for one
@@ -118,6 +134,19 @@ mod tests {
         let many: Vec<VaultCoin> = (0..17).map(|number| coin(number, u128::from(number) + 1, 1)).collect();
         let joined = rearrangement(many, 1, 4).unwrap();
         assert_eq!((joined.coins.len(), joined.amounts), (14, vec![105]), "the smallest ones into one, three stay");
+    }
+
+    #[test]
+    fn only_what_this_page_makes_is_signed() {
+        let is = |coins: &[VaultCoin], amounts: &[u128]| is_a_rearrangement(coins, amounts, 2);
+        let (old, one, two) = (coin(1, 7, 1), coin(2, 9, 2), coin(3, 8, 2));
+        for (free, wanted) in [(vec![old, coin(4, 3, 1)], 4), (vec![one], 4), (vec![one; 17], 2)] {
+            let made = rearrangement(free, 2, wanted).unwrap();
+            assert!(is(&made.coins, &made.amounts), "{made:?}");
+        }
+        assert!(!is(&[old], &[3, 4]), "a rotation leaves the amounts alone");
+        assert!(!is(&[old, one], &[7, 9]), "of two sets");
+        assert!(!is(&[one], &[8, 1]) && !is(&[one], &[9]) && !is(&[one, two], &[10, 7]) && !is(&[], &[]));
     }
 
     #[test]
