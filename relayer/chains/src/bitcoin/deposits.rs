@@ -90,7 +90,7 @@ impl Deposits {
     }
 
     pub fn put(&self, deposit: &Deposit) -> io::Result<()> {
-        self.0.put(&name(&deposit.execution_id, deposit.leg.index), deposit)
+        self.0.put_synced(&name(&deposit.execution_id, deposit.leg.index), deposit)
     }
 
     /// Coins that deposits of open executions spend: `now` is before their deadlines.

@@ -1,5 +1,6 @@
-//! Records that must outlive this process: a folder beside the index, one file each, written whole and synced or not at all.
+//! Records that must outlive this process: a folder beside the index, one file each, written whole or not at all.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ impl<T: Serialize + DeserializeOwned> Folder<T> {
         }
     }
 
+    /// One that cannot be read is said and left out.
     pub fn all(&self) -> io::Result<Vec<T>> {
         let entries = match std::fs::read_dir(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -35,21 +37,34 @@ impl<T: Serialize + DeserializeOwned> Folder<T> {
         for entry in entries {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "json") {
-                all.push(serde_json::from_slice(&std::fs::read(path)?)?);
+                match serde_json::from_slice(&std::fs::read(&path)?) {
+                    Ok(record) => all.push(record),
+                    Err(error) => tracing::warn!(file = %path.display(), %error, "not read; move it away"),
+                }
             }
         }
         Ok(all)
     }
 
+    /// Survives the end of this process.
     pub fn put(&self, name: &str, record: &T) -> io::Result<()> {
+        self.write(name, record, |_| Ok(()))
+    }
+
+    /// Survives a loss of power too, once it returns.
+    pub fn put_synced(&self, name: &str, record: &T) -> io::Result<()> {
+        self.write(name, record, File::sync_all)?;
+        File::open(&self.path)?.sync_all()
+    }
+
+    fn write(&self, name: &str, record: &T, done: impl Fn(&File) -> io::Result<()>) -> io::Result<()> {
         std::fs::create_dir_all(&self.path)?;
         let file = self.file(name);
         let beside = file.with_extension("new");
-        let mut new = std::fs::File::create(&beside)?;
+        let mut new = File::create(&beside)?;
         new.write_all(&serde_json::to_vec(record)?)?;
-        new.sync_all()?;
-        std::fs::rename(&beside, &file)?;
-        std::fs::File::open(&self.path)?.sync_all()
+        done(&new)?;
+        std::fs::rename(&beside, &file)
     }
 
     pub fn remove(&self, name: &str) -> io::Result<()> {

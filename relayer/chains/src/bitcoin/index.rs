@@ -252,7 +252,7 @@ mod tests {
         let etched = Etched { id: RuneId { block: 900, tx: 1 }, txid: Txid::from_byte_array([7; 32]), premine: 1 };
         let times = (990..1_001).collect();
         let mut index = Index::new(etched, start, times, Some(script(9)));
-        let coin = pays(OutPoint::null(), 9);
+        let coin = pays(OutPoint { txid: Txid::from_byte_array([5; 32]), vout: 0 }, 9);
         let at = OutPoint { txid: coin.compute_txid(), vout: 0 };
         index.apply(&block(start.hash, 1_001, vec![pays(OutPoint { vout: 1, ..at }, 1), coin])).unwrap();
         (index, at)
