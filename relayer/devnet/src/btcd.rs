@@ -71,12 +71,12 @@ impl Btcd {
         Ok(hashes)
     }
 
-    /// Another branch, one block longer, in the place of the newest block.
-    pub async fn reorg(&self) -> Result<(), Error> {
+    /// Another branch, one block longer, in the place of the newest block, whose hash it returns.
+    pub async fn reorg(&self) -> Result<Value, Error> {
         let tip = self.call("getbestblockhash", json!([])).await?;
         self.call("invalidateblock", json!([tip])).await?;
         self.generate(2).await?;
-        Ok(())
+        Ok(tip)
     }
 
     /// Any call of the node's JSON-RPC, for tests: `submitblock`, `gettxout` and their like.

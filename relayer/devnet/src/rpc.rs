@@ -6,11 +6,14 @@ use serde_json::{json, Value};
 
 use crate::Error;
 
+/// A node on a busy machine takes its time, but for one that is frozen somebody waits.
+const ANSWER: Duration = Duration::from_secs(15);
+
 pub(crate) async fn call(url: &str, method: &str, params: Value) -> Result<Value, Error> {
     let fail = |reason: String| Error::Rpc { url: url.into(), method: method.into(), reason };
     let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
     let send = async {
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
+        let client = reqwest::Client::builder().no_proxy().timeout(ANSWER).build()?;
         let response = client.post(url).json(&request).send().await?;
         response.json::<Value>().await
     };

@@ -159,10 +159,10 @@ async fn btcd_makes_blocks_and_keeps_them_over_a_restart() {
     let kept = node.call("getblockheader", json!([mined.last().unwrap(), true])).await.unwrap();
     assert!(kept["confirmations"].as_i64().unwrap() >= 1, "{kept}");
 
-    let (tip, before) = (node.call("getbestblockhash", json!([])).await.unwrap(), height(&node).await);
-    node.reorg().await.unwrap();
+    let before = height(&node).await;
+    let gone = node.reorg().await.unwrap();
     assert!(height(&node).await > before);
-    let gone = node.call("getblockheader", json!([tip, true])).await;
+    let gone = node.call("getblockheader", json!([gone, true])).await;
     assert!(!gone.is_ok_and(|header| header["confirmations"].as_i64().unwrap() > 0), "the old tip counts no more");
 
     let pid = node.pid().unwrap();

@@ -168,7 +168,9 @@ impl Storm {
                 match node {
                     Node::Polygon => net.devnet.polygon.reorg(1).await?,
                     Node::Ethereum => net.devnet.ethereum.reorg(1).await?,
-                    Node::Bitcoin => net.devnet.bitcoin.as_ref().context("btcd")?.reorg().await?,
+                    Node::Bitcoin => {
+                        net.devnet.bitcoin.as_ref().context("btcd")?.reorg().await?;
+                    }
                     Node::Allianza => return Ok(false),
                 }
                 Ok(true)
