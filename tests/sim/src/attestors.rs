@@ -62,7 +62,7 @@ impl Attesting {
             let dies_at = with(|world| {
                 let crashes = !world.calm && world.dice.chance(world.odds.of(Fault::AttestorCrash));
                 if crashes {
-                    world.dice.number(5..400)
+                    world.dice.number(5..1_500)
                 } else {
                     u64::MAX
                 }

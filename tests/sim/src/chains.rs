@@ -75,10 +75,13 @@ fn evm_block(chain: usize, dear_until: &mut u64, dice: &mut Dice) {
         } else if now >= *dear_until || world.calm {
             world.evm_mut(chain).base_fee = CALM_FEE;
         }
-        if world.strikes(Fault::Reorg, 0.08) {
+        if world.tempts(Fault::Reorg, 0.08) {
             let depth = world.dice.number(1..6);
             let dropped = world.evm_mut(chain).reorg(depth, dice);
-            world.say(&name, format!("reorg: {dropped} blocks are gone"));
+            if dropped > 0 {
+                world.fired.count(Fault::Reorg);
+                world.say(&name, format!("reorg: {dropped} blocks are gone"));
+            }
         }
         world.evm_mut(chain).mine(now, dice);
         let block = world.evm(chain).newest();

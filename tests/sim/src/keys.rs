@@ -1,10 +1,13 @@
 //! Attestors' keys: who is in a set, and the signatures that a liar gives without being asked twice.
 
-use aes_attestor::{Secp256k1, Signer};
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use aes_attestor::Signer;
 use aes_config::SecretKey;
-use aes_protocol::{
-    address_of_public_key, keccak, Attestor, AttestorSet, Bytes, Certificate, Domain, Hash32, Recover, Statement,
-};
+use aes_protocol::{keccak, Attestor, AttestorSet, Bytes, Certificate, Domain, Hash32, Statement};
 use k256::ecdsa::SigningKey;
 
 #[derive(Clone, Debug)]
@@ -14,8 +17,12 @@ pub struct Key {
 }
 
 impl Key {
-    pub fn of(number: usize) -> Self {
-        let secret = keccak(format!("attestor {number}").as_bytes()).0;
+    pub fn of(attestor: usize) -> Self {
+        Self::named(&format!("attestor {attestor}"))
+    }
+
+    pub fn named(name: &str) -> Self {
+        let secret = keccak(name.as_bytes()).0;
         let address =
             *Signer::new(&SecretKey::new(&secret, "the simulation").expect("a key")).expect("a key").address();
         Self { secret, address }
@@ -23,6 +30,16 @@ impl Key {
 
     pub fn secret(&self) -> SecretKey {
         SecretKey::new(&self.secret, "the simulation").expect("a key")
+    }
+
+    /// As a config refers to it.
+    pub fn file(&self, folder: &Path) -> PathBuf {
+        let path = folder.join(hex::encode(self.address));
+        if !path.exists() {
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).expect("a new file");
+            file.write_all(hex::encode(self.secret).as_bytes()).expect("room for a key");
+        }
+        path
     }
 
     pub fn sign(&self, digest: &Hash32) -> Bytes {
@@ -48,10 +65,4 @@ pub fn certificate(statement: &Statement, domain: &Domain, set: &AttestorSet, ke
     keys.sort_by_key(|key| key.address);
     let signatures = keys.iter().take(set.threshold.into()).map(|key| key.sign(&digest)).collect();
     Certificate { attestor_set: set.id, signatures }
-}
-
-pub fn signer_of(digest: &Hash32, signature: &Bytes) -> Option<[u8; 20]> {
-    let (r_s, v) = signature.as_slice().split_at_checked(64)?;
-    let key = Secp256k1.recover(digest, r_s, v.first()?.checked_sub(27)?)?;
-    address_of_public_key(&key)
 }

@@ -5,15 +5,21 @@ use aes_chains::{Head, Hold, HoldStatus, Outcome};
 use aes_coordinator::msg::{ExecutionResponse, ExecutionSummary, State};
 use aes_coordinator::state::Record;
 use aes_protocol::{Evidence, Hash32, LegStatus};
+use ethers_contract::EthCall;
+use ethers_core::abi::{AbiDecode, AbiEncode};
+use ethers_core::types::{Address, Bytes, Log, H256, U256};
+use serde_json::{json, Value};
 
 use crate::dice::Dice;
+use crate::evm::abi::escrow::HoldOfCall;
+use crate::evm::node::Said;
 
 pub trait Lie {
     fn twist(&mut self, dice: &mut Dice);
 }
 
-const STATES: [State; 5] = [State::Open, State::Committed, State::Aborted, State::Finalized, State::RolledBack];
 const HOLDS: [HoldStatus; 4] = [HoldStatus::Held, HoldStatus::Finalized, HoldStatus::Released, HoldStatus::Escaped];
+const STATES: [State; 5] = [State::Open, State::Committed, State::Aborted, State::Finalized, State::RolledBack];
 const ENDS: [LegStatus; 5] =
     [LegStatus::Held, LegStatus::Finalized, LegStatus::Released, LegStatus::Absent, LegStatus::Escaped];
 
@@ -110,4 +116,66 @@ impl Lie for Outcome {
             _ => Self::Included { height: 1, time: 1 },
         };
     }
+}
+
+/// An EVM node's answer. The hold it makes up, the block and the log may well fit together.
+impl Lie for Said {
+    fn twist(&mut self, dice: &mut Dice) {
+        let Ok(answer) = &mut self.answer else { return };
+        if self.method == "eth_getLogs" {
+            return logs(answer, &self.params[0], dice);
+        }
+        let asks_for_hold = self.params[0]["data"].as_str().is_some_and(|data| {
+            let selector = format!("0x{}", hex::encode(HoldOfCall::selector()));
+            self.method == "eth_call" && data.starts_with(&selector)
+        });
+        match answer {
+            answer if dice.chance(0.1) => *answer = Value::Null,
+            Value::String(text) if asks_for_hold => *text = hold(text, dice),
+            Value::String(text) => *text = word(text, dice),
+            Value::Object(fields) => {
+                let name = *dice.pick(&["timestamp", "hash", "number", "status", "blockNumber", "gasUsed"]);
+                if let Some(Value::String(text)) = fields.get_mut(name) {
+                    *text = word(text, dice);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn hold(text: &str, dice: &mut Dice) -> String {
+    let decoded: Option<(u8, u64, u64, u64)> = text.parse().ok().and_then(|bytes: Bytes| AbiDecode::decode(bytes).ok());
+    let Some((was, deadline, held_at, settled_at)) = decoded else { return text.into() };
+    let hold = match was {
+        0 => (dice.number(0..6) as u8, dice.number(0..u64::MAX), 1, 1),
+        _ => (dice.number(0..6) as u8, deadline + dice.number(0..2), held_at, settled_at.max(held_at)),
+    };
+    Bytes::from(hold.encode()).to_string()
+}
+
+/// A quantity becomes another one; of other bytes one is changed.
+fn word(text: &str, dice: &mut Dice) -> String {
+    if let Some(number) = Some(text).filter(|text| text.len() < 20).and_then(|text| text.parse::<U256>().ok()) {
+        let more = number + U256::from(100_000);
+        return format!("{:#x}", if dice.chance(0.5) { more } else { number.saturating_sub(1_000.into()) });
+    }
+    let mut bytes = text.parse::<Bytes>().unwrap_or_default().to_vec();
+    let at = dice.index(bytes.len());
+    bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << dice.number(0..8));
+    Bytes::from(bytes).to_string()
+}
+
+/// None where there are some, else one that is just what was asked for.
+fn logs(answer: &mut Value, filter: &Value, dice: &mut Dice) {
+    let is_empty = answer.as_array().is_none_or(Vec::is_empty);
+    let asked = |name: &str| serde_json::from_value(filter[name].clone()).ok();
+    let made_up = Log {
+        address: serde_json::from_value::<Address>(filter["address"].clone()).unwrap_or_default(),
+        topics: serde_json::from_value(filter["topics"].clone()).unwrap_or_default(),
+        block_hash: asked("blockHash"),
+        transaction_hash: Some(H256(dice.bytes())),
+        ..Log::default()
+    };
+    *answer = if is_empty { json!([made_up]) } else { json!([]) };
 }

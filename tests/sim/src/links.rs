@@ -8,8 +8,7 @@ use aes_coordinator::msg::{ExecutionResponse, QueryMsg};
 use aes_protocol::{AttestorSet, ChainId, Hash32};
 
 use crate::cosmos::{CosmosLink, HomeLink};
-use crate::evm::chain::EvmLink;
-use crate::evm::deploy::account;
+use crate::evm::node;
 use crate::wire::{Life, Link, Seat};
 use crate::world::{with, World};
 
@@ -28,7 +27,8 @@ pub fn chain(seat: Seat, life: &Arc<Life>, chain: usize, name: &str) -> Arc<dyn 
         let account = with(|world| world.home.address(name));
         Arc::new(CosmosLink::new(link, account))
     } else {
-        Arc::new(EvmLink::new(link, account(name)))
+        let payer = (!matches!(seat, Seat::Attestor(_))).then_some(name);
+        node::adapter(link, payer)
     }
 }
 

@@ -12,7 +12,6 @@ use aes_protocol::{
     decisions_tree, evidence_root, AttestorSet, Decision, DecisionLeaf, Hash32, Leg, LegStatus, Statement,
 };
 use ethers_core::abi::AbiEncode;
-use revm::primitives::Address;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -27,7 +26,7 @@ use crate::keys::{certificate, Key};
 use crate::links;
 use crate::users::{brief, Person};
 use crate::wire::Life;
-use crate::world::{say, with, World};
+use crate::world::{say, with, Parcel, World};
 
 /// Stops new executions and new holds for a while, here or there; nothing else may stop.
 pub async fn admin(mut dice: Dice) {
@@ -54,12 +53,14 @@ fn pause(world: &mut World, place: usize, paused: bool) {
         0 => {
             let message = if paused { ExecuteMsg::Pause {} } else { ExecuteMsg::Unpause {} };
             let coordinator = world.home.coordinator.clone();
-            world.home.send(&admin, &coordinator, &message, Vec::new(), false);
+            let tx = world.home.tx(&admin, &coordinator, &message, Vec::new());
+            world.home.take(tx);
         }
         1 => {
             let message = if paused { EscrowExecute::Pause {} } else { EscrowExecute::Unpause {} };
             let escrow = world.home.escrow.clone();
-            world.home.send(&admin, &escrow, &message, Vec::new(), false);
+            let tx = world.home.tx(&admin, &escrow, &message, Vec::new());
+            world.home.take(tx);
         }
         _ => {
             let data = if paused { escrow::PauseCall {}.encode() } else { escrow::UnpauseCall {}.encode() };
@@ -69,8 +70,7 @@ fn pause(world: &mut World, place: usize, paused: bool) {
             let to = world.evm(chain).escrow;
             let id = Hash32(world.dice.bytes());
             let tx = Tx { id, from: admin, to, nonce, data: data.into(), gas: 500_000, max_fee: 100_000 };
-            // an admin whose transaction is not taken has not paused
-            let _ = world.evm_mut(chain).take(tx);
+            world.evm_mut(chain).take(tx).expect("the next nonce");
         }
     }
 }
@@ -78,17 +78,10 @@ fn pause(world: &mut World, place: usize, paused: bool) {
 /// The operators agree on the next set, the current one signs it, and every contract is told, however long it takes.
 pub async fn rotation(mut dice: Dice, next: AttestorSet, attestors: Vec<Arc<Attesting>>, by: Arc<Person>) {
     sleep(Duration::from_secs(dice.number(10..200))).await;
-    if !with(|world| world.strikes(Fault::Rotation, 0.7)) {
+    if !with(|world| world.tempts(Fault::Rotation, 0.7)) {
         return;
     }
     say("operators", format!("rotate to attestor set {}", next.id));
-    with(|world| {
-        let members: Vec<Address> =
-            next.attestors.iter().map(|attestor| Address::from_slice(attestor.signer.as_slice())).collect();
-        for chain in 1..world.chains() {
-            world.evm_mut(chain).sets.insert(next.id, members.clone());
-        }
-    });
     let life = Life::long();
     let clients: Vec<AttestorClient> = attestors.iter().map(|attestor| Asking::client(attestor, &life)).collect();
     let (current, domain) = with(|world| (links::current_set(world), world.domain.clone()));
@@ -110,11 +103,14 @@ pub async fn rotation(mut dice: Dice, next: AttestorSet, attestors: Vec<Arc<Atte
     let message = ExecuteMsg::Rotate { set: next.clone(), certificate: certificate.clone() };
     let told = EscrowMessage::Rotate { set: next.clone(), certificate };
     // told again until it is so: blocks may be undone
+    let mut was_counted = false;
     for _ in 0..40 {
         if with(|world| links::current_set(world)).id != next.id {
             let _ = by.home.send(&message).await;
+        } else if !std::mem::replace(&mut was_counted, true) {
+            with(|world| world.fired.count(Fault::Rotation));
         }
-        for chain in by.chains.values() {
+        for chain in by.chains().values() {
             let _ = chain.submit(&told).await;
         }
         sleep(Duration::from_secs(30)).await;
@@ -122,17 +118,13 @@ pub async fn rotation(mut dice: Dice, next: AttestorSet, attestors: Vec<Arc<Atte
 }
 
 /// Whatever a relayer has sent, sent again by somebody else, later.
-pub async fn copycat(mut messages: mpsc::UnboundedReceiver<(usize, EscrowMessage)>, mut dice: Dice, by: Arc<Person>) {
-    while let Some((chain, message)) = messages.recv().await {
+pub async fn copycat(mut parcels: mpsc::UnboundedReceiver<Parcel>, mut dice: Dice, by: &'static str) {
+    while let Some(parcel) = parcels.recv().await {
         sleep(Duration::from_secs(dice.number(1..40))).await;
-        let id = with(|world| {
-            world.delivered.push((chain, message.clone()));
-            world.chain_id(chain)
+        with(|world| {
+            world.fired.count(Fault::Twice);
+            world.deliver_again(parcel, Some(by));
         });
-        let Some(chain) = by.chains.get(&id) else { continue };
-        if let Err(error) = chain.submit(&message).await {
-            say("copycat", format!("{id}: {}", brief(&error)));
-        }
     }
 }
 
@@ -163,7 +155,7 @@ pub async fn thief(mut dice: Dice, keys: Vec<Key>, by: Arc<Person>) {
         let leaf = DecisionLeaf { execution_id: id, decision };
         let Some(tree) = decisions_tree(&[leaf]) else { continue };
         let certificate = sign(&Statement::Decided { decisions_root: tree.root() });
-        for chain in by.chains.values() {
+        for chain in by.chains().values() {
             let legs: Vec<Leg> =
                 record.legs.iter().map(|entry| entry.leg.clone()).filter(|leg| leg.chain == *chain.id()).collect();
             if legs.is_empty() {
@@ -184,15 +176,13 @@ pub fn rob(world: &mut World) {
     world.say("thief", "takes one base unit out of the escrow on the home chain");
 }
 
-/// Every settlement that a relayer ever sent, and that somebody sent again, once more.
-pub async fn redeliver(by: &Person) {
-    let delivered = with(|world| std::mem::take(&mut world.delivered));
-    let names: Vec<_> = (0..with(|world| world.chains())).map(|chain| with(|world| world.chain_id(chain))).collect();
-    for (chain, message) in delivered {
-        if let Some(chain) = names.get(chain).and_then(|id| by.chains.get(id)) {
-            // whatever it says: nothing may change
-            let _ = chain.submit(&message).await;
-        }
-    }
-    sleep(Duration::from_secs(60)).await;
+/// Every message that ever did its work, once more from whoever sent it.
+pub async fn redeliver() {
+    with(|world| {
+        let sent = std::mem::take(&mut world.sent);
+        let delivered: Vec<Parcel> = sent.into_iter().filter(|parcel| world.was_delivered(parcel)).collect();
+        world.say("world", format!("delivers {} messages once more", delivered.len()));
+        delivered.into_iter().for_each(|parcel| world.deliver_again(parcel, None));
+    });
+    sleep(Duration::from_secs(120)).await;
 }

@@ -59,7 +59,7 @@ impl Relaying {
         loop {
             let dies_at = with(|world| {
                 let strength = world.odds.of(Fault::Crash);
-                self.with_dice(|dice| (!world.calm && dice.chance(strength)).then(|| dice.number(1..1_500)))
+                self.with_dice(|dice| (!world.calm && dice.chance(strength)).then(|| dice.number(1..5_000)))
             });
             let life = Life::until(dies_at.unwrap_or(u64::MAX));
             let seat = Seat::Relayer(self.number);

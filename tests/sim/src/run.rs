@@ -1,5 +1,6 @@
 //! One run: a world from a seed, days of trouble, then calm, then the promises.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::keys::{set_of, Key};
 use crate::others::{admin, copycat, redeliver, rotation, thief};
 use crate::relayers::{name_of, Relaying};
 use crate::users::{all_ended, deal, Person, PEOPLE};
-use crate::world::{enter, leave, say, with, World, EPOCH};
+use crate::world::{enter, leave, say, with, Parcel, World, EPOCH};
 
 const HOME: &str = "cosmos:home-1";
 const EVMS: [&str; 3] = ["eip155:80002", "eip155:11155111", "eip155:31337"];
@@ -106,7 +107,7 @@ pub fn run(seed: u64, broken: Option<Broken>) -> Report {
     Report { seed, violations, timeline: world.lines, fired: world.fired, executions }
 }
 
-async fn play(seed: u64, broken: Option<Broken>, folder: &std::path::Path) -> Vec<String> {
+async fn play(seed: u64, broken: Option<Broken>, folder: &Path) -> Vec<String> {
     let mut dice = Dice::of(seed);
     let shape = shape(&mut dice, broken);
     let mut odds = Odds::roll(&mut dice);
@@ -121,7 +122,7 @@ async fn play(seed: u64, broken: Option<Broken>, folder: &std::path::Path) -> Ve
     let next = set_of(2, shape.threshold, &next);
 
     let (copies, copied) = mpsc::unbounded_channel();
-    let intervals = build(&shape, &set, odds, copies, &mut dice);
+    let intervals = build(&shape, &set, odds, copies, folder, &mut dice);
     let liars = match broken {
         Some(Broken::Misled) => 0,
         Some(Broken::Liars) => shape.faulty,
@@ -159,9 +160,9 @@ async fn play(seed: u64, broken: Option<Broken>, folder: &std::path::Path) -> Ve
     }
     let people: Vec<Arc<Person>> = PEOPLE.into_iter().map(Person::new).collect();
     let stranger = Person::new("stranger");
-    tasks.spawn(copycat(copied, dice.fork(), stranger.clone()));
+    tasks.spawn(copycat(copied, dice.fork(), "stranger"));
     tasks.spawn(admin(dice.fork()));
-    tasks.spawn(rotation(dice.fork(), next, attestors.clone(), stranger.clone()));
+    tasks.spawn(rotation(dice.fork(), next, attestors.clone(), stranger));
     tasks.spawn(thief(dice.fork(), keys[..liars].to_vec(), Person::new("thief")));
     let mut deals = JoinSet::new();
     for _ in 0..shape.deals {
@@ -192,7 +193,7 @@ async fn play(seed: u64, broken: Option<Broken>, folder: &std::path::Path) -> Ve
 
     let mut violations = with(|world| check::violations(world, shape.escape_delay));
     let before = with(|world| check::digest(world));
-    redeliver(&stranger).await;
+    redeliver().await;
     if with(|world| check::digest(world)) != before {
         violations.push("P5 idempotence: what was delivered again changed something".into());
     }
@@ -204,7 +205,8 @@ fn build(
     shape: &Shape,
     set: &aes_protocol::AttestorSet,
     odds: Odds,
-    copies: mpsc::UnboundedSender<(usize, aes_chains::EscrowMessage)>,
+    copies: mpsc::UnboundedSender<Parcel>,
+    folder: &Path,
     dice: &mut Dice,
 ) -> Vec<u64> {
     let times = Times { max_horizon: 86_400, escape_delay: shape.escape_delay, set_grace: 86_400 };
@@ -230,12 +232,11 @@ fn build(
         home.register(&evm.id, &Bytes::from(evm.escrow.as_slice()));
     }
     home.seal();
-    let mut world = World::new(dice.fork(), odds, home, domain, copies);
+    let mut world = World::new(folder.into(), dice.fork(), odds, home, domain, copies);
     world.evms = evms;
-    let skewed = world.odds.of(Fault::Skew) > 0.0;
     let most = (world.odds.of(Fault::Skew) * 60.0) as u64;
     world.skew = (0..world.chains()).map(|_| dice.number(0..2 * most + 1) as i64 - most as i64).collect();
-    if skewed {
+    if world.skew.iter().any(|seconds| *seconds != 0) {
         world.fired.count(Fault::Skew);
         let skew = format!("the chains' clocks are ahead by {:?} s", world.skew);
         world.say("world", skew);

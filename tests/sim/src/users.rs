@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aes_chains::{Chain, Depth, EscrowMessage, HoldStatus, Home, TxId};
+use aes_chains::{Chain, Depth, EscrowMessage, HoldStatus, Home};
 use aes_coordinator::msg::{ExecuteMsg, RollbackReason, State};
 use aes_protocol::{manifest_root, Bytes, ChainId, Execution, Function, Hash32, Leg};
 use tokio::time::sleep;
@@ -23,14 +23,22 @@ pub const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
 pub struct Person {
     pub name: &'static str,
     pub home: Arc<dyn Home>,
-    pub chains: BTreeMap<ChainId, Arc<dyn Chain>>,
 }
 
 impl Person {
     pub fn new(name: &'static str) -> Arc<Self> {
         let life = Life::long();
         let home = links::home(Seat::User, &life, name);
-        Arc::new(Self { name, home, chains: links::chains(Seat::User, &life, name) })
+        Arc::new(Self { name, home })
+    }
+
+    /// Anew for each command, which knows nothing of the one before.
+    pub fn chains(&self) -> BTreeMap<ChainId, Arc<dyn Chain>> {
+        links::chains(Seat::User, &Life::long(), self.name)
+    }
+
+    fn chain(&self, number: usize) -> Arc<dyn Chain> {
+        links::chain(Seat::User, &Life::long(), number, self.name)
     }
 }
 
@@ -154,12 +162,10 @@ pub async fn deal(mut dice: Dice, people: Vec<Arc<Person>>, relayers: usize, esc
 }
 
 async fn deposit(trade: Arc<Trade>, leg: Leg, mut dice: Dice) {
-    let depositor = trade.people.iter().find(|person| {
-        let chain = with(|world| (0..world.chains()).find(|chain| world.chain_id(*chain) == leg.chain));
-        chain.is_some_and(|chain| account_on(chain, person.name) == leg.from)
-    });
-    let Some(depositor) = depositor.cloned() else { return };
-    let Some(chain) = depositor.chains.get(&leg.chain).cloned() else { return };
+    let number = with(|world| (0..world.chains()).find(|chain| world.chain_id(*chain) == leg.chain));
+    let number = number.expect("a chain of ours");
+    let depositor = trade.people.iter().find(|person| account_on(number, person.name) == leg.from);
+    let depositor = depositor.cloned().expect("one of the people");
     if with(|world| world.strikes(Fault::UserNever, 0.2)) {
         return say(depositor.name, format!("never comes for {} leg {}", short(&trade.id), leg.index));
     }
@@ -170,20 +176,15 @@ async fn deposit(trade: Arc<Trade>, leg: Leg, mut dice: Dice) {
         sleep(Duration::from_secs(dice.number(1..20))).await;
     }
     let prepare = EscrowMessage::Prepare { execution_id: trade.id, deadline: trade.deadline, leg: leg.clone() };
-    let mut sent: Option<TxId> = None;
     loop {
-        if let Some(tx) = &sent {
-            // where the node has lost it, its nonce is free again
-            let _ = chain.outcome(tx).await;
-        }
+        let chain = depositor.chain(number);
         let hold = chain.hold(&trade.id, &leg, Depth::Soft).await;
         let head = chain.head(Depth::Soft).await;
         let (Ok(hold), Ok(head)) = (hold, head) else { continue };
         match hold {
             None if head.time >= trade.deadline => return,
             None => match chain.submit(&prepare).await {
-                Ok(tx) => {
-                    sent = Some(tx);
+                Ok(_) => {
                     if with(|world| world.strikes(Fault::UserTwice, 0.3)) {
                         let _ = chain.submit(&prepare).await;
                     }
@@ -195,7 +196,7 @@ async fn deposit(trade: Arc<Trade>, leg: Leg, mut dice: Dice) {
                 if early || head.time >= trade.deadline + trade.escape_delay {
                     let escape = EscrowMessage::Escape { execution_id: trade.id, leg: leg.clone() };
                     let said = match chain.submit(&escape).await {
-                        Ok(tx) => format!("sent {}", sent.insert(tx).0.chars().take(10).collect::<String>()),
+                        Ok(tx) => format!("sent {}", tx.0.chars().take(10).collect::<String>()),
                         Err(error) => brief(&error),
                     };
                     say(depositor.name, format!("escapes with leg {} of {}: {said}", leg.index, short(&trade.id)));

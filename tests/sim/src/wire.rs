@@ -54,7 +54,7 @@ pub enum Seat {
 }
 
 /// One process's way to one chain's node.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Link {
     pub seat: Seat,
     /// 0 is the home chain

@@ -3,16 +3,20 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use aes_chains::{Depth, EscrowMessage};
+use aes_chains::{Outcome, TxId};
 use aes_protocol::{Bytes, ChainId, Domain};
+use cosmwasm_std::{Addr, Coin};
+use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::cosmos::ledger::CosmosLedger;
+use crate::cosmos::ledger::{self as home, CosmosLedger};
 use crate::dice::Dice;
-use crate::evm::ledger::{EvmLedger, Rejected, Tx};
+use crate::evm::deploy::account;
+use crate::evm::ledger::{EvmLedger, Tx};
 use crate::fault::{Fault, Fired, Odds};
 use crate::lie::Lie;
 use crate::wire::{Link, Seat};
@@ -41,7 +45,16 @@ pub fn say(who: &str, what: impl AsRef<str>) {
     with(|world| world.say(who, what));
 }
 
+/// A message as somebody handed it to a node.
+#[derive(Debug, Clone)]
+pub enum Parcel {
+    Home(home::Tx),
+    Evm { chain: usize, tx: Tx },
+}
+
 pub struct World {
+    /// of the processes' files
+    pub folder: PathBuf,
     pub dice: Dice,
     pub odds: Odds,
     pub fired: Fired,
@@ -61,20 +74,22 @@ pub struct World {
     /// to attestors and relayers the newest block is final (a broken variant)
     pub hasty: bool,
     /// what somebody else sends again, later
-    pub repeats: mpsc::UnboundedSender<(usize, EscrowMessage)>,
-    /// what relayers have sent to escrows
-    pub delivered: Vec<(usize, EscrowMessage)>,
+    pub repeats: mpsc::UnboundedSender<Parcel>,
+    /// everything that everybody has sent
+    pub sent: Vec<Parcel>,
 }
 
 impl World {
     pub fn new(
+        folder: PathBuf,
         dice: Dice,
         odds: Odds,
         home: CosmosLedger,
         domain: Domain,
-        repeats: mpsc::UnboundedSender<(usize, EscrowMessage)>,
+        repeats: mpsc::UnboundedSender<Parcel>,
     ) -> Self {
         Self {
+            folder,
             dice,
             odds,
             fired: Fired::default(),
@@ -90,7 +105,7 @@ impl World {
             misled: Vec::new(),
             hasty: false,
             repeats,
-            delivered: Vec::new(),
+            sent: Vec::new(),
         }
     }
 
@@ -130,12 +145,13 @@ impl World {
         (EPOCH + self.start.elapsed().as_secs()).saturating_add_signed(self.skew[chain])
     }
 
-    /// Whether it happens now; `base` is how often where the fault is at its strongest.
+    /// Whether to try it now; it is counted where it has done something. `base` is how often at its strongest.
+    pub fn tempts(&mut self, fault: Fault, base: f64) -> bool {
+        !self.calm && self.dice.chance(base * self.odds.of(fault))
+    }
+
     pub fn strikes(&mut self, fault: Fault, base: f64) -> bool {
-        if self.calm {
-            return false;
-        }
-        let strikes = self.dice.chance(base * self.odds.of(fault));
+        let strikes = self.tempts(fault, base);
         if strikes {
             self.fired.count(fault);
         }
@@ -144,7 +160,7 @@ impl World {
 
     pub fn is_out(&mut self, seat: Seat, chain: usize) -> bool {
         let is_over = |world: &Self| world.outages.get(&(seat, chain)).is_none_or(|until| *until <= Instant::now());
-        if is_over(self) && self.strikes(Fault::Outage, 0.003) {
+        if is_over(self) && self.strikes(Fault::Outage, 0.001) {
             let seconds = self.dice.number(2..60);
             self.outages.insert((seat, chain), Instant::now() + Duration::from_secs(seconds));
             self.say(&format!("{seat:?}"), format!("chain {chain} does not answer for {seconds} s"));
@@ -168,7 +184,7 @@ impl World {
     /// What the node says, which may be a lie to a relayer, and to the few attestors whose nodes lie.
     pub fn told<T: Lie>(&mut self, link: &Link, mut truth: T) -> T {
         let lied = match link.seat {
-            Seat::Relayer(_) => self.strikes(Fault::Lie, 0.01),
+            Seat::Relayer(_) => self.strikes(Fault::Lie, 0.005),
             Seat::Attestor(n) if self.misled.contains(&n) => self.strikes(Fault::AttestorLiedTo, 0.5),
             _ => false,
         };
@@ -179,33 +195,72 @@ impl World {
         truth
     }
 
-    pub fn is_final(&self, seat: Seat, depth: Depth) -> bool {
-        depth == Depth::Final && !(self.hasty && seat != Seat::User)
+    fn handed_over(&mut self, seat: Seat, parcel: Parcel) {
+        if seat != Seat::User && self.tempts(Fault::Twice, 0.05) {
+            // the receiver lives as long as the run
+            let _ = self.repeats.send(parcel.clone());
+        }
+        self.sent.push(parcel);
     }
 
-    pub fn repeat_later(&mut self, chain: usize, message: EscrowMessage) {
-        // the receiver lives as long as the run
-        let _ = self.repeats.send((chain, message));
+    /// A signed transaction given to the home chain's node.
+    pub fn take_home(&mut self, seat: Seat, from: &Addr, to: &Addr, msg: &impl Serialize, funds: Vec<Coin>) -> TxId {
+        let tx = self.home.tx(from, to, msg, funds);
+        self.handed_over(seat, Parcel::Home(tx.clone()));
+        let id = tx.id.clone();
+        if seat == Seat::User || !self.strikes(Fault::Dropped, 0.03) {
+            self.home.take(tx);
+        }
+        id
     }
 
-    /// A signed transaction given to an EVM chain's node.
-    pub fn hand_over(&mut self, link: &Link, tx: Tx) -> Result<(), Rejected> {
+    /// A signed transaction given to an EVM chain's node; `Err` in the node's words.
+    pub fn take_evm(&mut self, link: &Link, tx: Tx) -> Result<(), &'static str> {
+        let chain = link.chain;
         let is_relayer = matches!(link.seat, Seat::Relayer(_));
         if is_relayer && self.strikes(Fault::Dropped, 0.05) {
-            self.say(&link.who(), format!("chain {}: transaction with nonce {} is dropped", link.chain, tx.nonce));
+            self.say(&link.who(), format!("chain {chain}: transaction with nonce {} is dropped", tx.nonce));
             return Ok(());
         }
         let (from, nonce) = (tx.from, tx.nonce);
-        self.evm_mut(link.chain).take(tx)?;
+        if self.evm_mut(chain).take(tx.clone())? && is_relayer {
+            self.fired.count(Fault::Replaced);
+        }
+        self.handed_over(link.seat, Parcel::Evm { chain, tx });
         let earlier = |tx: &Tx| tx.from == from && tx.nonce < nonce;
-        let gap = self.evm(link.chain).mempool.iter().position(earlier);
-        if let Some(gap) =
-            gap.filter(|_| is_relayer && !self.calm && self.dice.chance(0.3 * self.odds.of(Fault::NonceGap)))
-        {
-            self.evm_mut(link.chain).mempool.remove(gap);
-            self.fired.count(Fault::NonceGap);
-            self.say(&link.who(), format!("chain {}: a transaction before nonce {nonce} is dropped", link.chain));
+        let gap = self.evm(chain).mempool.iter().position(earlier);
+        if let Some(gap) = gap.filter(|_| is_relayer && self.strikes(Fault::NonceGap, 0.3)) {
+            self.evm_mut(chain).mempool.remove(gap);
+            self.say(&link.who(), format!("chain {chain}: a transaction before nonce {nonce} is dropped"));
         }
         Ok(())
+    }
+
+    /// In a block, and not refused there.
+    pub fn was_delivered(&self, parcel: &Parcel) -> bool {
+        match parcel {
+            Parcel::Home(tx) => matches!(self.home.outcome(&tx.id), Outcome::Included { .. }),
+            Parcel::Evm { chain, tx } => {
+                let in_block = self.evm(*chain).find(&tx.id, 0).and_then(|(_, in_block)| in_block);
+                in_block.is_some_and(|(_, receipt)| receipt.failure.is_none())
+            }
+        }
+    }
+
+    /// The same message once more, from whoever sent it or from somebody else.
+    pub fn deliver_again(&mut self, parcel: Parcel, by: Option<&str>) {
+        match parcel {
+            Parcel::Home(tx) => {
+                let from = by.map_or(tx.sender.clone(), |name| self.home.address(name));
+                let copy = self.home.copy(tx, from);
+                self.home.take(copy);
+            }
+            Parcel::Evm { chain, tx } => {
+                let (id, from) = (aes_protocol::Hash32(self.dice.bytes()), by.map_or(tx.from, account));
+                let (nonce, fee) = (self.evm(chain).pending_nonce(from), self.evm(chain).base_fee);
+                let copy = Tx { id, from, nonce, max_fee: u128::from(fee) * 2, ..tx };
+                self.evm_mut(chain).take(copy).expect("the next nonce");
+            }
+        }
     }
 }

@@ -35,6 +35,7 @@ pub use message::{settlement_gas, EscrowCalls};
 use node::Client;
 pub use node::Node;
 pub use operate::AdminCall;
+pub use rpc::{Answer, Wire};
 use sender::Sender;
 
 /// What a deposit takes where its own estimate must wait for the allowance.
@@ -72,7 +73,12 @@ impl EvmChain {
     /// Asks nothing of a node yet: that an endpoint is of this chain is checked when it is first asked.
     /// Must be called inside a tokio runtime: it watches the chain's height in a task of its own.
     pub fn new(id: ChainId, config: &ChainConfig, entry: &ManifestChain) -> Result<Arc<Self>, ChainError> {
-        let node = Arc::new(Node::new(id, config)?);
+        Self::over(Node::new(id, config)?, config, entry)
+    }
+
+    /// The same on nodes that are there already.
+    pub fn over(node: Node, config: &ChainConfig, entry: &ManifestChain) -> Result<Arc<Self>, ChainError> {
+        let node = Arc::new(node);
         let wrong = |what: &str, text: &dyn std::fmt::Display| {
             node.refused(format!("the manifest's {what} {text} is no address"))
         };
@@ -235,12 +241,9 @@ async fn watch_blocks(node: Arc<Node>, sender: Option<Arc<Sender>>, ticks: watch
             }
         };
         reachable = true;
-        let newer = ticks.send_if_modified(|seen| {
-            let newer = height > *seen;
-            *seen = height.max(*seen);
-            newer
-        });
-        if let (true, Some(sender)) = (newer, &sender) {
+        // Also when it is lower: after a reorg, and after a node that named a height nobody has come to.
+        let moved = ticks.send_if_modified(|seen| std::mem::replace(seen, height) != height);
+        if let (true, Some(sender)) = (moved, &sender) {
             if let Err(error) = sender.warm_up().await {
                 tracing::warn!(%error, "fees stay as they were");
             }

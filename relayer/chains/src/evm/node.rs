@@ -13,11 +13,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::abi::revert_text;
-use super::rpc::Endpoints;
+use super::rpc::{Endpoints, Rpc, Wire};
 use crate::chain::Head;
 use crate::error::ChainError;
 
-pub(crate) type Client = Provider<Endpoints>;
+pub(crate) type Client = Provider<Rpc>;
 
 /// How long to wait for a transaction of ours to be in a block where the next one needs it there.
 const MINED_WITHIN: Duration = Duration::from_secs(180);
@@ -33,14 +33,16 @@ pub struct Node {
 impl Node {
     /// Asks nothing yet, so a node that is down at the start is like one that goes down later.
     pub fn new(id: ChainId, config: &ChainConfig) -> Result<Self, ChainError> {
-        let unreachable = |cause: String| ChainError::Unreachable { chain: id.clone(), cause };
-        let number = match (id.kind(), id.reference().parse()) {
-            (ChainKind::Evm, Ok(number)) => number,
-            _ => return Err(unreachable("not an EVM chain: write eip155 and the chain's number".into())),
-        };
         let timeout = Duration::from_secs(config.timeout.max(1));
-        let endpoints = Endpoints::new(number, &config.rpc, timeout).map_err(unreachable)?;
-        let client = Arc::new(Provider::new(endpoints));
+        let endpoints = Endpoints::new(number_of(&id)?, &config.rpc, timeout);
+        let unreachable = |cause: String| ChainError::Unreachable { chain: id.clone(), cause };
+        let wire = Arc::new(endpoints.map_err(unreachable)?);
+        Self::over(wire, id, config)
+    }
+
+    /// The same with another wire than HTTP.
+    pub fn over(wire: Arc<dyn Wire>, id: ChainId, config: &ChainConfig) -> Result<Self, ChainError> {
+        let (number, client) = (number_of(&id)?, Arc::new(Provider::new(Rpc(wire))));
         Ok(Self { id, number, client, poll: Duration::from_millis(config.poll.max(10)) })
     }
 
@@ -81,8 +83,8 @@ impl Node {
     where
         R: DeserializeOwned + Send,
     {
-        let endpoints: &Endpoints = self.client.as_ref().as_ref();
-        endpoints.request(method, params).await.map_err(|error| self.failure(error.into()))
+        let rpc: &Rpc = self.client.as_ref().as_ref();
+        rpc.request(method, params).await.map_err(|error| self.failure(error.into()))
     }
 
     pub async fn height(&self) -> Result<u64, ChainError> {
@@ -151,6 +153,16 @@ impl Node {
     /// A number of the chain that must fit the protocol's 128 bits.
     pub fn amount(&self, number: U256, what: &str) -> Result<u128, ChainError> {
         u128::try_from(number).map_err(|_| self.bad_answer(format!("{what} {number} does not fit 128 bits")))
+    }
+}
+
+fn number_of(id: &ChainId) -> Result<u64, ChainError> {
+    match (id.kind(), id.reference().parse()) {
+        (ChainKind::Evm, Ok(number)) => Ok(number),
+        _ => {
+            let cause = "not an EVM chain: write eip155 and the chain's number".into();
+            Err(ChainError::Unreachable { chain: id.clone(), cause })
+        }
     }
 }
 

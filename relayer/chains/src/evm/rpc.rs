@@ -1,10 +1,10 @@
 //! The wire: JSON-RPC over HTTP to a list of endpoints. One that does not answer is rested for a while and the next
-//! is asked, so a dead node costs one time-out and not one for each request.
+//! is asked, so a dead node costs one time-out and not one for each request. The simulation has a wire of its own.
 
 use std::error::Error as StdError;
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aes_telemetry::{fault, metrics, Fault};
@@ -50,7 +50,36 @@ impl From<RpcFailure> for ProviderError {
 }
 
 /// What a node said, as far as it is JSON-RPC: its result or its error.
-type Answer = Result<Value, JsonRpcError>;
+pub type Answer = Result<Value, JsonRpcError>;
+
+/// How a question comes to a node.
+#[async_trait]
+pub trait Wire: Debug + Send + Sync {
+    /// `Err`: nobody answered, and why.
+    async fn exchange(&self, method: &str, params: &Value) -> Result<Answer, String>;
+}
+
+/// What ethers speaks over.
+#[derive(Debug)]
+pub(crate) struct Rpc(pub Arc<dyn Wire>);
+
+#[async_trait]
+impl JsonRpcClient for Rpc {
+    type Error = RpcFailure;
+
+    async fn request<T, R>(&self, method: &str, params: T) -> Result<R, RpcFailure>
+    where
+        T: Debug + Serialize + Send + Sync,
+        R: DeserializeOwned + Send,
+    {
+        let params = match serde_json::to_value(params)? {
+            Value::Null => json!([]),
+            params => params,
+        };
+        let answer = self.0.exchange(method, &params).await.map_err(RpcFailure::NoAnswer)?;
+        Ok(serde_json::from_value(answer.map_err(RpcFailure::Refused)?)?)
+    }
+}
 
 #[derive(Debug)]
 struct Endpoint {
@@ -142,23 +171,13 @@ impl Endpoints {
 }
 
 #[async_trait]
-impl JsonRpcClient for Endpoints {
-    type Error = RpcFailure;
-
-    async fn request<T, R>(&self, method: &str, params: T) -> Result<R, RpcFailure>
-    where
-        T: Debug + Serialize + Send + Sync,
-        R: DeserializeOwned + Send,
-    {
-        let params = match serde_json::to_value(params)? {
-            Value::Null => json!([]),
-            params => params,
-        };
+impl Wire for Endpoints {
+    async fn exchange(&self, method: &str, params: &Value) -> Result<Answer, String> {
         // In the order of the config; the resting ones last, for they may be all there is.
         let (resting, awake): (Vec<_>, Vec<_>) = self.endpoints.iter().partition(|endpoint| endpoint.rests());
         let mut causes = Vec::new();
         for endpoint in awake.into_iter().chain(resting) {
-            let answer = self.ask(endpoint, method, &params).await;
+            let answer = self.ask(endpoint, method, params).await;
             let outcome = if answer.is_ok() { "answered" } else { "failed" };
             metrics()
                 .endpoint_answers
@@ -166,7 +185,7 @@ impl JsonRpcClient for Endpoints {
             match answer {
                 Ok(answer) => {
                     endpoint.rest_until(None);
-                    return Ok(serde_json::from_value(answer.map_err(RpcFailure::Refused)?)?);
+                    return Ok(answer);
                 }
                 Err(cause) => {
                     endpoint.rest_until(Instant::now().checked_add(REST));
@@ -174,7 +193,7 @@ impl JsonRpcClient for Endpoints {
                 }
             }
         }
-        Err(RpcFailure::NoAnswer(if causes.is_empty() { "the rpc list is empty".into() } else { causes.join("; ") }))
+        Err(if causes.is_empty() { "the rpc list is empty".into() } else { causes.join("; ") })
     }
 }
 

@@ -9,8 +9,7 @@ use tokio::sync::watch;
 
 use super::hold_key;
 use super::ledger::{CosmosLedger, DENOM};
-use crate::fault::Fault;
-use crate::wire::{Link, Seat};
+use crate::wire::Link;
 use crate::world::{with, World};
 
 pub struct CosmosLink {
@@ -165,11 +164,7 @@ impl Chain for CosmosLink {
                     needed,
                 });
             }
-            let lost = self.link.seat != Seat::User && world.strikes(Fault::Dropped, 0.03);
-            if self.link.seat != Seat::User && world.strikes(Fault::Twice, 0.05) {
-                world.repeat_later(self.link.chain, message.clone());
-            }
-            Ok(world.home.send(&self.account, &escrow, &call, funds, lost))
+            Ok(world.take_home(self.link.seat, &self.account, &escrow, &call, funds))
         };
         self.link.tell(act).await
     }

@@ -14,7 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
 use crate::fault::Fault;
-use crate::wire::{Link, Seat};
+use crate::wire::Link;
 use crate::world::{with, World};
 
 pub struct HomeLink {
@@ -106,8 +106,7 @@ impl Home for HomeLink {
             let coordinator = world.home.coordinator.clone();
             let ran = world.home.simulate(&self.account, &coordinator, message, Vec::new());
             ran.map_err(|cause| ChainError::Refused { chain: self.id.clone(), cause })?;
-            let lost = self.link.seat != Seat::User && world.strikes(Fault::Dropped, 0.03);
-            Ok(world.home.send(&self.account, &coordinator, message, Vec::new(), lost))
+            Ok(world.take_home(self.link.seat, &self.account, &coordinator, message, Vec::new()))
         };
         self.link.tell(act).await
     }

@@ -28,9 +28,10 @@ pub struct Times {
     pub set_grace: u64,
 }
 
-struct Tx {
-    id: String,
-    sender: Addr,
+#[derive(Debug, Clone)]
+pub struct Tx {
+    pub id: TxId,
+    pub sender: Addr,
     call: WasmMsg,
 }
 
@@ -244,15 +245,23 @@ impl CosmosLedger {
         ran.map(|_| ()).map_err(|error| text(&error))
     }
 
-    pub fn send(&mut self, sender: &Addr, contract: &Addr, msg: &impl Serialize, funds: Vec<Coin>, lost: bool) -> TxId {
+    pub fn tx(&mut self, sender: &Addr, contract: &Addr, msg: &impl Serialize, funds: Vec<Coin>) -> Tx {
+        self.signed(sender.clone(), Self::call(contract, msg, funds))
+    }
+
+    /// The same message, signed once more.
+    pub fn copy(&mut self, tx: Tx, sender: Addr) -> Tx {
+        self.signed(sender, tx.call)
+    }
+
+    fn signed(&mut self, sender: Addr, call: WasmMsg) -> Tx {
         self.count += 1;
-        let id = format!("{:064X}", self.count);
-        if !lost {
-            let call = Self::call(contract, msg, funds);
-            self.outcomes.insert(id.clone(), Outcome::Pending);
-            self.mempool.push(Tx { id: id.clone(), sender: sender.clone(), call });
-        }
-        TxId(id)
+        Tx { id: TxId(format!("{:064X}", self.count)), sender, call }
+    }
+
+    pub fn take(&mut self, tx: Tx) {
+        self.outcomes.insert(tx.id.0.clone(), Outcome::Pending);
+        self.mempool.push(tx);
     }
 
     pub fn outcome(&self, tx: &TxId) -> Outcome {
@@ -280,7 +289,7 @@ impl CosmosLedger {
                     Outcome::Failed { height, cause: text(&error) }
                 }
             };
-            self.outcomes.insert(tx.id, outcome);
+            self.outcomes.insert(tx.id.0, outcome);
         }
         let state = self.app.get_mut().storage().clone();
         self.blocks.push(Block { head, state });

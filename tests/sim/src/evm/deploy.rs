@@ -2,13 +2,14 @@
 
 use std::sync::OnceLock;
 
-use aes_protocol::{keccak, AttestorSet, ChainId, Domain};
+use aes_protocol::{AttestorSet, ChainId, Domain};
 use ethers_core::abi::{encode, AbiEncode, Tokenizable};
 use revm::primitives::{Address, Bytes};
 
 use super::abi::{escrow, to_ethers, token};
 use super::ledger::EvmLedger;
 use super::vm::{self, Call, Done, Env, State};
+use crate::keys::Key;
 
 pub const VAULT: u128 = 1_000_000;
 pub const RICH: u128 = 1_000_000;
@@ -23,7 +24,7 @@ pub struct Terms<'a> {
 }
 
 pub fn account(name: &str) -> Address {
-    Address::from_slice(&keccak(name.as_bytes()).0[12..])
+    Address::from(Key::named(name).address)
 }
 
 fn bytecode(of: &str) -> Vec<u8> {
@@ -57,7 +58,7 @@ impl Maker {
         let call = Call { from, to, data, nonce, gas: 16_000_000, max_fee: 10 };
         match vm::transact(&mut self.state, &self.env, &call) {
             Ok(Done::Ok { created, .. }) => created,
-            Ok(Done::Reverted { data }) => panic!("setting up: {}", super::abi::revert_text(&data)),
+            Ok(Done::Reverted { data, .. }) => panic!("setting up: {}", super::abi::revert_text(&data)),
             Ok(Done::OutOfGas) => panic!("setting up: out of gas"),
             Err(error) => panic!("setting up: {error}"),
         }
@@ -114,7 +115,5 @@ pub fn chain(id: ChainId, lag: u64, time: u64, payers: &[Address], depositors: &
     }
     let mut ledger = EvmLedger::new(id, number, lag, maker.state, time);
     (ledger.escrow, ledger.token) = (aes, alz);
-    let members = terms.set.attestors.iter().map(|attestor| Address::from_slice(attestor.signer.as_slice()));
-    ledger.sets.insert(terms.set.id, members.collect());
     ledger
 }

@@ -1,7 +1,6 @@
 //! One EVM chain: blocks at intervals, a mempool with nonces and fees, final blocks some way behind the newest, and reorgs
 //! above them. Each block keeps its state, so every height can be asked.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aes_chains::Head;
@@ -15,7 +14,7 @@ use crate::ticks::Ticks;
 
 pub const CALM_FEE: u64 = 10;
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Tx {
     pub id: Hash32,
     pub from: Address,
@@ -29,6 +28,7 @@ pub struct Tx {
 #[derive(Clone)]
 pub struct Receipt {
     pub failure: Option<String>,
+    pub gas: u64,
     pub logs: Vec<Log>,
 }
 
@@ -48,15 +48,7 @@ pub struct EvmLedger {
     lag: u64,
     pub mempool: Vec<Tx>,
     pub base_fee: u64,
-    /// the members of each attestor set that the escrow knows, ascending
-    pub sets: BTreeMap<u64, Vec<Address>>,
     pub ticks: Ticks,
-}
-
-/// Why a node does not take a transaction.
-pub enum Rejected {
-    /// the nonce is used, or another transaction with it pays more
-    Nonce(String),
 }
 
 impl EvmLedger {
@@ -72,7 +64,6 @@ impl EvmLedger {
             lag,
             mempool: Vec::new(),
             base_fee: CALM_FEE,
-            sets: BTreeMap::new(),
             ticks: Ticks::default(),
         }
     }
@@ -99,7 +90,7 @@ impl EvmLedger {
     pub fn view(&self, block: &Block, to: Address, data: Vec<u8>) -> Result<Bytes, String> {
         match self.call(block, Address::ZERO, to, data.into())? {
             Done::Ok { output, .. } => Ok(output),
-            Done::Reverted { data } => Err(abi::revert_text(&data)),
+            Done::Reverted { data, .. } => Err(abi::revert_text(&data)),
             Done::OutOfGas => Err("out of gas".into()),
         }
     }
@@ -112,31 +103,33 @@ impl EvmLedger {
         nonce
     }
 
-    pub fn take(&mut self, tx: Tx) -> Result<(), Rejected> {
+    /// In the words of a node: why it does not take the transaction, or whether another one makes room for it.
+    pub fn take(&mut self, tx: Tx) -> Result<bool, &'static str> {
         if tx.nonce < vm::nonce(&self.newest().state, tx.from) {
-            return Err(Rejected::Nonce("nonce too low".into()));
+            return Err("nonce too low");
         }
-        if let Some(same) = self.mempool.iter_mut().find(|other| other.from == tx.from && other.nonce == tx.nonce) {
-            if same.id != tx.id && tx.max_fee * 10 < same.max_fee * 11 {
-                return Err(Rejected::Nonce("replacement transaction underpriced".into()));
+        match self.mempool.iter_mut().find(|other| other.from == tx.from && other.nonce == tx.nonce) {
+            None => {
+                self.mempool.push(tx);
+                Ok(false)
             }
-            *same = tx;
-        } else {
-            self.mempool.push(tx);
+            Some(same) if same.id == tx.id => Err("already known"),
+            Some(same) if tx.max_fee * 10 < same.max_fee * 11 => Err("replacement transaction underpriced"),
+            Some(same) => {
+                *same = tx;
+                Ok(true)
+            }
         }
-        Ok(())
     }
 
-    /// The receipt with the block's height and time; or whether it waits in the mempool.
-    pub fn find(&self, id: &Hash32, back: u64) -> Option<Option<(Head, &Receipt)>> {
+    /// With its block and receipt, where it is in one; else it waits in the mempool.
+    pub fn find(&self, id: &Hash32, back: u64) -> Option<(&Tx, Option<(&Block, &Receipt)>)> {
         let seen = self.blocks.len().saturating_sub(back as usize);
-        let in_block = |block: &'_ Block| block.txs.iter().position(|(tx, _)| tx.id == *id);
-        for block in self.blocks[..seen].iter().rev() {
-            if let Some(at) = in_block(block) {
-                return Some(Some((block.head, &block.txs[at].1)));
-            }
-        }
-        self.mempool.iter().any(|tx| tx.id == *id).then_some(None)
+        let mut in_blocks =
+            self.blocks[..seen].iter().rev().flat_map(|block| block.txs.iter().map(move |tx| (block, tx)));
+        let mined = in_blocks.find(|(_, (tx, _))| tx.id == *id);
+        let waits = || self.mempool.iter().find(|tx| tx.id == *id);
+        mined.map(|(block, (tx, receipt))| (tx, Some((block, receipt)))).or_else(|| Some((waits()?, None)))
     }
 
     /// The next block: of each account what its nonce allows, of all what pays the fee, the accounts in any order.
@@ -164,9 +157,11 @@ impl EvmLedger {
                 max_fee: tx.max_fee,
             };
             let receipt = match vm::transact(Arc::make_mut(&mut state), &env, &call) {
-                Ok(Done::Ok { logs, .. }) => Receipt { failure: None, logs },
-                Ok(Done::Reverted { data }) => Receipt { failure: Some(abi::revert_text(&data)), logs: Vec::new() },
-                Ok(Done::OutOfGas) => Receipt { failure: Some("out of gas".into()), logs: Vec::new() },
+                Ok(Done::Ok { logs, gas, .. }) => Receipt { failure: None, gas, logs },
+                Ok(Done::Reverted { data, gas }) => {
+                    Receipt { failure: Some(abi::revert_text(&data)), gas, logs: Vec::new() }
+                }
+                Ok(Done::OutOfGas) => Receipt { failure: Some("out of gas".into()), gas: tx.gas, logs: Vec::new() },
                 // no block can take it as it is
                 Err(_) => continue,
             };

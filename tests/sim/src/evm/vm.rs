@@ -33,7 +33,7 @@ pub struct Call {
 
 pub enum Done {
     Ok { logs: Vec<Log>, output: Bytes, created: Option<Address>, gas: u64 },
-    Reverted { data: Bytes },
+    Reverted { data: Bytes, gas: u64 },
     OutOfGas,
 }
 
@@ -74,7 +74,7 @@ fn done(result: ExecutionResult) -> Done {
             };
             Done::Ok { logs, output: output.into_data(), created, gas: gas.tx_gas_used() }
         }
-        ExecutionResult::Revert { output, .. } => Done::Reverted { data: output },
+        ExecutionResult::Revert { output, gas, .. } => Done::Reverted { data: output, gas: gas.tx_gas_used() },
         ExecutionResult::Halt { .. } => Done::OutOfGas,
     }
 }
@@ -105,6 +105,15 @@ pub fn call(state: &Arc<State>, env: &Env, from: Address, to: Address, data: Byt
 
 pub fn nonce(state: &State, account: Address) -> u64 {
     state.basic_ref(account).ok().flatten().map_or(0, |info| info.nonce)
+}
+
+pub fn balance(state: &State, account: Address) -> u128 {
+    state.basic_ref(account).ok().flatten().map_or(0, |info| info.balance.saturating_to())
+}
+
+pub fn code(state: &State, account: Address) -> Bytes {
+    let code = state.basic_ref(account).ok().flatten().and_then(|info| info.code);
+    code.map(|code| code.original_bytes()).unwrap_or_default()
 }
 
 pub fn make_rich(state: &mut State, account: Address) {
