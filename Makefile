@@ -96,6 +96,10 @@ SIM := cargo run -p aes-sim --profile sim --
 sim: contracts ## Bad days from seeds for SECONDS=600, or one with its timeline: SEED=7
 	@$(SIM) $(if $(SEED),--seed $(SEED),--seconds $(or $(SECONDS),600) $(if $(FIRST),--first $(FIRST)))
 
+.PHONY: nightly
+nightly: contracts ## 100,000 bad days, however long they take; FIRST=100000 for others than the last time
+	@$(SIM) --schedules 100000 $(if $(FIRST),--first $(FIRST))
+
 .PHONY: chaos
 chaos: nodes contracts build ## Kill processes, cut links and fail nodes under EXECUTIONS=500; SEED=7 for the same strikes in the same order
 	@cargo run --bin aes-chaos -- --executions $(or $(EXECUTIONS),500) $(if $(SEED),--seed $(SEED))

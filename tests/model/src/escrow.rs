@@ -122,8 +122,12 @@ pub fn other_execution(scenario: &Scenario, ledger: &Ledger, leg: usize) -> Opti
     Some(next)
 }
 
-/// A leg that is not the execution's on this escrow, with an `Opened` certificate that does not cover it.
-pub fn prepare_bogus(ledger: &Ledger) -> Option<Ledger> {
+/// A leg that the execution does not have, or has on another chain. The `Opened` certificate's tree covers the second
+/// alone, and this escrow is named by the first alone.
+pub fn prepare_bogus(scenario: &Scenario, ledger: &Ledger, of_other_chain: bool) -> Option<Ledger> {
+    let in_manifest = of_other_chain || !scenario.with(Guard::LegInManifest);
+    let is_ours = !of_other_chain || !scenario.with(Guard::LegOfThisEscrow);
+    (in_manifest && is_ours).then_some(())?;
     let mut next = *ledger;
     (ledger.bogus == Status::None && !ledger.late && ledger.issued < RESERVE).then_some(())?;
     next.bogus = Status::Held;
@@ -142,8 +146,9 @@ pub fn finalize_bogus(ledger: &Ledger) -> Option<Ledger> {
     Some(next)
 }
 
-/// A depositor's allowance, used by somebody for an execution of their own.
+/// A depositor's allowance, used by somebody for a leg of their own, which the depositor has neither sent nor signed.
 pub fn steal_allowance(scenario: &Scenario, ledger: &Ledger, leg: usize) -> Option<Ledger> {
+    (!scenario.with(Guard::DepositorsWord)).then_some(())?;
     let mut next = *ledger;
     (ledger.thief == 0 && ledger.holds[leg].status == Status::None).then_some(())?;
     add(&mut next.holds[leg].from, -scenario.amount(leg));
@@ -176,11 +181,15 @@ fn settle_leg(scenario: &Scenario, ledger: &mut Ledger, leg: usize, settlement: 
         Decision::Commit => Status::Finalized,
         Decision::Abort => Status::Released,
     };
-    let hold = ledger.holds[leg];
+    // the key of a hold covers who is paid: of a leg with another payee nothing is held
+    let is_other_leg = settlement.to_thief && scenario.with(Guard::PayeeFixed);
+    let hold = if is_other_leg { Hold::default() } else { ledger.holds[leg] };
     match hold.status {
         Status::None => {
             (settlement.decision == Decision::Abort).then_some(())?;
-            ledger.holds[leg].status = Status::Released;
+            if !is_other_leg {
+                ledger.holds[leg].status = Status::Released;
+            }
             return Some(());
         }
         Status::Held => {}

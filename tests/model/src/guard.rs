@@ -4,9 +4,19 @@
 use crate::property::Promise;
 use crate::scenario::Scenario;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Guard {
-    // coordinator
+macro_rules! guards {
+    ($($guard:ident,)*) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Guard { $($guard,)* }
+
+        impl Guard {
+            pub const ALL: &'static [Guard] = &[$(Guard::$guard,)*];
+        }
+    };
+}
+
+guards! {
+// coordinator
     DecideOnce,
     CommitBeforeDeadline,
     RollbackByRight,
@@ -92,4 +102,18 @@ pub const CASES: &[Case] = {
         case(EscapeOfHeldOnly, Scenario::lock_and_mint, &[Conservation, Atomicity]),
         case(EscapeByDepositor, Scenario::lock_and_mint, &[Escape]),
     ]
+};
+
+/// A guard without a case, or with two, does not compile.
+const _: () = {
+    let mut guard = 0;
+    while guard < Guard::ALL.len() {
+        let (mut case, mut cases) = (0, 0);
+        while case < CASES.len() {
+            cases += (CASES[case].guard as usize == guard) as usize;
+            case += 1;
+        }
+        assert!(cases == 1, "each guard has one case");
+        guard += 1;
+    }
 };

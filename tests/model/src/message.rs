@@ -28,6 +28,7 @@ pub enum Message {
     /// of a leg that the execution does not have, or that is another chain's
     PrepareBogus {
         chain: usize,
+        of_other_chain: bool,
     },
     FinalizeBogus {
         chain: usize,
@@ -63,19 +64,13 @@ pub fn deliver(scenario: &Scenario, world: &World, message: Message, with_liars:
         }
         Message::SettleToThief { leg, decision } => {
             let chain = scenario.chain_of[leg];
-            let may = !scenario.with(Guard::PayeeFixed) && certified(Statement::Decided(decision), chain);
-            may.then_some(())?;
+            certified(Statement::Decided(decision), chain).then_some(())?;
             let settlement = Settlement { decision, legs: &[leg], to_thief: true };
             write(chain, escrow::settle(scenario, ledger(chain), &settlement, world.paused)?)
         }
-        Message::PrepareBogus { chain } => {
-            let unproved = !scenario.with(Guard::LegInManifest);
-            let elsewheres = !scenario.with(Guard::LegOfThisEscrow)
-                && (0..scenario.legs.len())
-                    .any(|leg| !scenario.is_account_sourced(leg) && scenario.chain_of[leg] != chain);
-            let may = !world.paused && (unproved || elsewheres) && certified(Statement::Opened, chain);
-            may.then_some(())?;
-            write(chain, escrow::prepare_bogus(ledger(chain))?)
+        Message::PrepareBogus { chain, of_other_chain } => {
+            (!world.paused && certified(Statement::Opened, chain)).then_some(())?;
+            write(chain, escrow::prepare_bogus(scenario, ledger(chain), of_other_chain)?)
         }
         Message::FinalizeBogus { chain } => {
             certified(Statement::Decided(Decision::Commit), chain).then_some(())?;
@@ -94,14 +89,16 @@ pub fn anybodys(scenario: &Scenario) -> Vec<Message> {
         }
         for decision in [Decision::Commit, Decision::Abort] {
             messages.push(Message::Settle { chain: scenario.chain_of[leg], decision, legs: 1 << leg });
-            if !scenario.with(Guard::PayeeFixed) {
-                messages.push(Message::SettleToThief { leg, decision });
-            }
+            messages.push(Message::SettleToThief { leg, decision });
         }
     }
-    if !scenario.with(Guard::LegInManifest) || !scenario.with(Guard::LegOfThisEscrow) {
-        messages.extend((0..scenario.chains).map(|chain| Message::PrepareBogus { chain }));
-        messages.extend((0..scenario.chains).map(|chain| Message::FinalizeBogus { chain }));
+    for chain in 0..scenario.chains {
+        messages.push(Message::PrepareBogus { chain, of_other_chain: false });
+        let is_elsewheres = |leg: usize| !scenario.is_account_sourced(leg) && scenario.chain_of[leg] != chain;
+        if (0..scenario.legs.len()).any(is_elsewheres) {
+            messages.push(Message::PrepareBogus { chain, of_other_chain: true });
+        }
+        messages.push(Message::FinalizeBogus { chain });
     }
     messages
 }

@@ -49,13 +49,8 @@ impl Scenario {
         steps.extend([Step::Open, Step::Cancel]);
         for leg in (0..self.legs.len()).filter(|leg| self.is_account_sourced(*leg)) {
             steps.extend([false, true].map(|other_deadline| Step::Deposit { leg, other_deadline }));
-            steps.push(Step::Escape { leg, by_stranger: false });
-            if !self.with(Guard::EscapeByDepositor) {
-                steps.push(Step::Escape { leg, by_stranger: true });
-            }
-            if !self.with(Guard::DepositorsWord) {
-                steps.push(Step::StealAllowance { leg });
-            }
+            steps.extend([false, true].map(|by_stranger| Step::Escape { leg, by_stranger }));
+            steps.push(Step::StealAllowance { leg });
         }
         for attestor in 0..self.honest {
             // equal journals sign alike: one of them is enough

@@ -111,7 +111,12 @@ fn message_words(scenario: &Scenario, message: Message) -> String {
             format!("{} legs {legs:?} on chain {chain}", settles(decision))
         }
         Message::SettleToThief { leg, decision } => format!("{} leg {leg}, to a thief", settles(decision)),
-        Message::PrepareBogus { chain } => format!("prepare a leg on chain {chain} that is not the execution's there"),
+        Message::PrepareBogus { chain, of_other_chain: true } => {
+            format!("prepare another chain's leg on chain {chain}")
+        }
+        Message::PrepareBogus { chain, .. } => {
+            format!("prepare a leg on chain {chain} that the execution does not have")
+        }
         Message::FinalizeBogus { chain } => format!("finalize that leg on chain {chain}"),
     }
 }

@@ -94,6 +94,11 @@ impl Scenario {
         Self::of("lock+mint", &[(Function::Lock, 0, 1), (Function::Mint, 1, 1)])
     }
 
+    /// One fault after another, in every order.
+    pub fn two_faults() -> Self {
+        Self { name: "lock+mint, two faults", faults: 2, attestors_as_one: true, ..Self::lock_and_mint() }
+    }
+
     pub fn burn_and_unlock() -> Self {
         Self::of("burn+unlock", &[(Function::Burn, 0, 1), (Function::Unlock, 1, 1)])
     }
@@ -133,6 +138,7 @@ impl Scenario {
         vec![
             Self::lock_and_mint(),
             Self::burn_and_unlock(),
+            Self::two_faults(),
             Self::two_relayers(),
             Self::one_chain(),
             Self::rotation(),

@@ -21,7 +21,7 @@ struct Args {
     #[arg(long, default_value_t = u64::MAX)]
     schedules: u64,
     /// Begin no run after so many seconds
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = u64::MAX)]
     seconds: u64,
     #[arg(long, default_value_t = std::thread::available_parallelism().map_or(1, std::num::NonZero::get))]
     threads: usize,
