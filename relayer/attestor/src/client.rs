@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aes_chains::bitcoin::Cosigned;
-use aes_config::Endpoint;
+use aes_config::{AttestorAt, Endpoint, Token, TokenRef};
 use async_trait::async_trait;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
@@ -19,7 +19,7 @@ use crate::wire::{Answer, AttestBody, Identity, Request};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longer than the attestor's own, so that its reason is heard.
-const TIMEOUT: Duration = Duration::from_secs(12);
+const TIMEOUT: Duration = Duration::from_secs(15);
 /// 64 decisions or 16 pieces of evidence take a tenth of it.
 const ANSWER_LIMIT: usize = 256 * 1024;
 
@@ -51,8 +51,17 @@ pub struct AttestorClient {
 
 impl AttestorClient {
     pub fn new(at: &Endpoint) -> Result<Self, AttestRefusal> {
-        let http = Http::new(at).map_err(|cause| AttestRefusal::Client { url: at.to_string(), cause })?;
+        let http = Http::with(at, None).map_err(|cause| AttestRefusal::Client { url: at.to_string(), cause })?;
         Ok(Self::over(Arc::new(http), &at.to_string()))
+    }
+
+    /// As the config names it: where it is, and what lets us in.
+    pub fn of(named: &AttestorAt) -> Result<Self, AttestRefusal> {
+        let url = named.url.to_string();
+        let no_client = |cause: String| AttestRefusal::Client { url: url.clone(), cause };
+        let token = named.token.as_ref().map(TokenRef::load).transpose().map_err(|error| no_client(error.to_string()))?;
+        let http = Http::with(&named.url, token).map_err(no_client)?;
+        Ok(Self::over(Arc::new(http), &url))
     }
 
     /// Over another wire than HTTP; `url` is what it is called in errors.
@@ -88,8 +97,10 @@ impl AttestorClient {
         if status == StatusCode::OK {
             return serde_json::from_slice(&body).map_err(|error| bad(format!("its answer is unreadable: {error}")));
         }
-        let problem = serde_json::from_slice(&body)
-            .map_err(|_| bad(format!("answers {status} without saying why: is it an attestor?")))?;
+        // what the bounds of its server refuse is said in plain words
+        let words = || String::from_utf8_lossy(&body).chars().take(200).collect::<String>();
+        let problem =
+            serde_json::from_slice(&body).map_err(|_| bad(format!("answers {status}: is it an attestor? {}", words())))?;
         Err(AttestRefusal::Refused { url: self.url.clone(), problem })
     }
 }
@@ -99,10 +110,11 @@ struct Http {
     client: reqwest::Client,
     /// ends in a slash, so that paths join below it
     root: Url,
+    token: Option<Token>,
 }
 
 impl Http {
-    fn new(at: &Endpoint) -> Result<Self, String> {
+    fn with(at: &Endpoint, token: Option<Token>) -> Result<Self, String> {
         let root = Url::parse(&format!("{}/", at.expose().as_str().trim_end_matches('/')));
         let root = root.map_err(|error| error.to_string())?;
         // No proxy of the environment: attestors are near, and listen on loopback.
@@ -115,7 +127,7 @@ impl Http {
             .tcp_keepalive(Duration::from_secs(30))
             .build()
             .map_err(|error| error.to_string())?;
-        Ok(Self { client, root })
+        Ok(Self { client, root, token })
     }
 }
 
@@ -128,6 +140,10 @@ impl Wire for Http {
         let request = match body {
             Some(body) => self.client.post(url).header(CONTENT_TYPE, "application/json").body(body),
             None => self.client.get(url),
+        };
+        let request = match &self.token {
+            Some(token) => request.bearer_auth(token.expose()),
+            None => request,
         };
         let mut response = request.send().await.map_err(failed)?;
         let status = response.status().as_u16();

@@ -1,22 +1,22 @@
 //! The attestor's HTTP API: `POST /v1/attest`, `POST /v1/bitcoin`, `GET /v1/health`, `GET /v1/identity`,
 //! `GET /metrics`.
 
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aes_chains::bitcoin::Cosigned;
+use aes_config::HttpConfig;
+use aes_http::{serve, Server};
 use aes_telemetry::{fault, metrics, Fault, Page};
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, Request as HttpRequest, State};
+use axum::extract::{Request as HttpRequest, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{from_fn, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 use crate::attestor::Attestor;
 use crate::bitcoin::CosignBody;
@@ -25,8 +25,7 @@ use crate::refusal::Refusal;
 use crate::start::StartError;
 use crate::wire::{Answer, AttestBody, Identity};
 
-const BODY_LIMIT: usize = 64 * 1024;
-/// For one request, its body and all chains it looks at included.
+/// For all that is looked at for one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Attestor {
@@ -34,38 +33,13 @@ impl Attestor {
     pub async fn serve(
         self: Arc<Self>,
         listener: TcpListener,
-        shutdown: impl Future<Output = ()> + Send + 'static,
+        bounds: &HttpConfig,
+        shutdown: impl Future<Output = ()>,
     ) -> Result<(), StartError> {
         let address = listener.local_addr()?;
-        if !address.ip().is_loopback() {
-            return Err(StartError::NotLoopback(address));
-        }
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY not set: answers may wait for the client's acknowledgement");
-            }
-        });
+        let server = Server::new(router(self), address, bounds)?;
         tracing::info!(%address, "attestor listens");
-        let (stopping, stopped) = oneshot::channel();
-        let server = axum::serve(listener, router(self)).with_graceful_shutdown(async {
-            shutdown.await;
-            // Nobody listens when the server has ended by itself.
-            let _ = stopping.send(());
-        });
-        // A connection that never finishes its request must not keep the process alive.
-        let overdue = async {
-            match stopped.await {
-                Ok(()) => tokio::time::sleep(REQUEST_TIMEOUT).await,
-                Err(_) => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            ended = server.into_future() => Ok(ended?),
-            () = overdue => {
-                tracing::warn!("connections still open after the shutdown were cut");
-                Ok(())
-            }
-        }
+        Ok(serve(server, listener, shutdown).await?)
     }
 }
 
@@ -79,7 +53,6 @@ pub fn router(attestor: Arc<Attestor>) -> Router {
         .route("/metrics", get(page))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn(within_the_timeout))
         .with_state(attestor)
 }

@@ -1,8 +1,8 @@
 //! Why an attestor does not start.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use aes_http::ServeError;
 use aes_protocol::SetError;
 
 #[derive(Debug, thiserror::Error)]
@@ -30,13 +30,10 @@ pub enum StartError {
     NewerJournal { path: PathBuf, found: i64, known: i64 },
     #[error("attestor set: {0}")]
     Set(#[from] SetError),
-    #[error(
-        "attestor would listen on {0}: only loopback addresses (127.0.0.1, [::1]) are allowed, because listening \
-         wider needs a token or mTLS, which do not exist yet; put a proxy that has them in front"
-    )]
-    NotLoopback(SocketAddr),
-    #[error("attestor's HTTP server: {0}")]
-    Serve(#[from] std::io::Error),
+    #[error("attest.listen: {0}")]
+    Serve(#[from] ServeError),
+    #[error("attest.listen: {0}")]
+    Listen(#[from] std::io::Error),
 }
 
 impl StartError {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use aes_chains::bitcoin::{account_of, key_of};
 use aes_config::{
-    AttestConfig, ChainConfig, Config, DeployChain, DeployConfig, Endpoint, KeyRef, Manifest, RelayConfig, SecretKey,
+    AttestConfig, ChainConfig, Config, DeployChain, DeployConfig, Endpoint, HttpConfig, KeyRef, Manifest, RelayConfig, SecretKey,
 };
 use aes_devnet::{Anvil, AnvilOptions, Btcd, Coin, GenesisAccount, Wasmd, WasmdOptions, ALZ_DENOM, GAS_DENOM};
 use aes_protocol::{Attestor, AttestorSet, Bytes, ChainId, Conservation, Hash32};
@@ -148,13 +148,13 @@ impl Devnet {
         for (name, bitcoin_name) in ATTESTORS.into_iter().zip(BITCOIN_KEYS) {
             let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
             let listen = listener.local_addr()?;
-            attestors.push(format!("http://{listen}").parse()?);
+            attestors.push(format!("http://{listen}").parse::<Endpoint>()?.into());
             let key = KeyRef::File { file: key_file(Path::new(""), name) };
             let journal = format!("{name}.journal.sqlite").into();
             files.write(name, None, |config| {
                 let bitcoin_key = KeyRef::File { file: key_file(Path::new(""), bitcoin_name) };
                 let bitcoin_key = options.bitcoin.as_ref().map(|_| bitcoin_key);
-                config.attest = Some(AttestConfig { listen, one_endpoint: true, key, bitcoin_key, journal });
+                config.attest = Some(AttestConfig { listen, http: HttpConfig::default(), one_endpoint: true, key, bitcoin_key, journal });
                 Ok(())
             })?;
             if !options.attestors {

@@ -12,6 +12,8 @@ use aes_cli::output::Output;
 use aes_config::Config;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use nix::sys::prctl::set_dumpable;
+use nix::sys::resource::{setrlimit, Resource};
 use tracing_subscriber::EnvFilter;
 
 /// Atomic Execution Sync: ALZ on several chains at once, all or none.
@@ -78,6 +80,10 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let aes = Aes::parse();
+    if let Err(error) = keep_out_of_core_dumps() {
+        eprintln!("error: this process cannot keep its keys out of core dumps: {error}");
+        return ExitCode::FAILURE;
+    }
     let quiet = matches!(aes.command, Command::Demo(_));
     log_to_stderr(aes.json, quiet);
     match run(&aes).await {
@@ -91,6 +97,12 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Keys are in this process's memory. The limit serves for files, the flag where the kernel hands cores to a program.
+fn keep_out_of_core_dumps() -> nix::Result<()> {
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    set_dumpable(false)
 }
 
 fn log_to_stderr(json: bool, quiet: bool) {

@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use url::Url;
+use url::{Host, Url};
+
+use crate::token::TokenRef;
 
 /// An `http` or `https` URL. Shown, also by `Debug`, as `host:port`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +21,15 @@ impl Endpoint {
     /// With whatever is secret in it: to connect, not to print.
     pub fn expose(&self) -> &Url {
         &self.0
+    }
+
+    pub fn is_loopback(&self) -> bool {
+        match self.0.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            Some(Host::Domain(name)) => name == "localhost",
+            None => false,
+        }
     }
 }
 
@@ -60,6 +71,52 @@ impl Serialize for Endpoint {
     }
 }
 
+/// An attestor: its URL, or `{ url = "...", token = { env = "NAME" } }`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
+pub struct AttestorAt {
+    pub url: Endpoint,
+    pub token: Option<TokenRef>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Url(Endpoint),
+    WithToken(WithToken),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WithToken {
+    url: Endpoint,
+    token: TokenRef,
+}
+
+impl From<Written> for AttestorAt {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Url(url) => url.into(),
+            Written::WithToken(WithToken { url, token }) => Self { url, token: Some(token) },
+        }
+    }
+}
+
+impl From<Endpoint> for AttestorAt {
+    fn from(url: Endpoint) -> Self {
+        Self { url, token: None }
+    }
+}
+
+impl From<AttestorAt> for Written {
+    fn from(AttestorAt { url, token }: AttestorAt) -> Self {
+        match token {
+            None => Self::Url(url),
+            Some(token) => Self::WithToken(WithToken { url, token }),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +130,19 @@ mod tests {
 
     fn shown(name: &str) -> (String, String) {
         (name.into(), format!("Endpoint({name})"))
+    }
+
+    #[test]
+    fn what_is_on_this_machine_only_is_loopback() {
+        for (url, loopback) in [
+            ("http://127.0.0.1:1", true),
+            ("http://[::1]:1", true),
+            ("http://localhost", true),
+            ("http://0.0.0.0:1", false),
+            ("http://localhost.example", false),
+        ] {
+            assert_eq!(url.parse::<Endpoint>().unwrap().is_loopback(), loopback, "{url}");
+        }
     }
 
     #[test]

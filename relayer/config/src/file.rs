@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use aes_protocol::{AttestorSet, ChainId, Conservation};
 use serde::{Deserialize, Serialize};
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{AttestorAt, Endpoint};
+use crate::http::HttpConfig;
 use crate::keys::KeyRef;
 use crate::manifest::Anchor;
+use crate::token::TokenRef;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -141,8 +143,8 @@ pub struct DeployChain {
 pub struct RelayConfig {
     /// SQLite file; relative to the config file
     pub database: PathBuf,
-    /// base URLs of the attestors
-    pub attestors: Vec<Endpoint>,
+    /// base URLs of the attestors, each with the token that lets this relayer in where one is asked for
+    pub attestors: Vec<AttestorAt>,
     /// seconds a transaction may wait before its fee is raised
     #[serde(default = "default_bump")]
     pub bump_after: u64,
@@ -152,6 +154,9 @@ pub struct RelayConfig {
 #[serde(deny_unknown_fields)]
 pub struct AttestConfig {
     pub listen: SocketAddr,
+    /// what it takes from others, and from whom
+    #[serde(default)]
+    pub http: HttpConfig,
     /// EVM: whether one endpoint alone may say which blocks are final; with several, two always have to
     #[serde(default = "default_one_endpoint")]
     pub one_endpoint: bool,
@@ -201,9 +206,13 @@ impl Config {
     fn resolve(&mut self, base: &Path) {
         let mut paths = vec![&mut self.manifest];
         paths.extend(self.deploy.iter_mut().map(|deploy| &mut deploy.artifacts));
-        paths.extend(self.relay.iter_mut().map(|relay| &mut relay.database));
+        if let Some(relay) = &mut self.relay {
+            paths.push(&mut relay.database);
+            paths.extend(relay.attestors.iter_mut().filter_map(|at| at.token.as_mut()?.path_mut()));
+        }
         if let Some(attest) = &mut self.attest {
             paths.push(&mut attest.journal);
+            paths.extend(attest.http.token.as_mut().and_then(TokenRef::path_mut));
             paths.extend(attest.key.path_mut());
             paths.extend(attest.bitcoin_key.as_mut().and_then(KeyRef::path_mut));
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -26,6 +26,8 @@ pub enum KeyError {
     NotAKey(String),
     #[error("keystore {}: {cause}", path.display())]
     Keystore { path: PathBuf, cause: String },
+    #[error("{source_name} holds no token: give {shortest} or more characters of ASCII, as `openssl rand -hex 32` prints them")]
+    Token { source_name: String, shortest: usize },
     #[error("key file {}: {cause}", path.display())]
     File { path: PathBuf, cause: String },
 }
@@ -83,15 +85,7 @@ impl KeyRef {
         let read = |name: &String| std::env::var(name).map_err(|_| KeyError::NoEnv(name.clone()));
         match self {
             Self::Env { env } => from_hex(read(env)?, env),
-            Self::File { file } => {
-                let fail = |cause: String| KeyError::File { path: file.clone(), cause };
-                let mode = std::fs::metadata(file).map_err(|error| fail(error.to_string()))?.permissions().mode();
-                if mode & 0o077 != 0 {
-                    return Err(fail("others than its owner may read it; chmod 600".into()));
-                }
-                let text = std::fs::read_to_string(file).map_err(|error| fail(error.to_string()))?;
-                from_hex(text, &file.display().to_string())
-            }
+            Self::File { file } => from_hex(read_secret_file(file)?, &file.display().to_string()),
             Self::Keystore { keystore, password_env } => {
                 let mut password = read(password_env)?;
                 let bytes = eth_keystore::decrypt_key(keystore, &password);
@@ -106,6 +100,16 @@ impl KeyRef {
             }
         }
     }
+}
+
+/// Refuses one that others than its owner may read.
+pub(crate) fn read_secret_file(file: &Path) -> Result<String, KeyError> {
+    let fail = |cause: String| KeyError::File { path: file.into(), cause };
+    let mode = std::fs::metadata(file).map_err(|error| fail(error.to_string()))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(fail("others than its owner may read it; chmod 600".into()));
+    }
+    std::fs::read_to_string(file).map_err(|error| fail(error.to_string()))
 }
 
 fn from_hex(mut text: String, source: &str) -> Result<SecretKey, KeyError> {

@@ -3,12 +3,16 @@
 
 mod endpoint;
 mod file;
+mod http;
 mod keys;
 mod manifest;
+mod token;
 
-pub use endpoint::{Endpoint, EndpointError};
+pub use endpoint::{AttestorAt, Endpoint, EndpointError};
 pub use file::{
     AttestConfig, BitcoinConfig, ChainConfig, Config, ConfigError, DeployChain, DeployConfig, FollowConfig, RelayConfig,
 };
+pub use http::HttpConfig;
 pub use keys::{KeyError, KeyRef, SecretKey};
+pub use token::{Token, TokenRef};
 pub use manifest::{write_whole, Anchor, BitcoinEscrow, Manifest, ManifestChain, ManifestError};

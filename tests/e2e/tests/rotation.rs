@@ -19,7 +19,7 @@ use aes_cli::commands::rotate::{Report, Rotate};
 use aes_cli::context::Context;
 use aes_cli::devnet::{ALLIANZA, DEPLOYER, ETHEREUM, RELAYER, USER};
 use aes_cli::output::Output;
-use aes_config::{AttestConfig, Config, KeyRef, SecretKey};
+use aes_config::{AttestConfig, Config, Endpoint, HttpConfig, KeyRef, SecretKey};
 use aes_coordinator::msg::{EquivocationsResponse, QueryMsg, State};
 use aes_e2e::hand::{Attestors, Hand};
 use aes_e2e::net::{chain_of, changes, send_chain, send_home, typed, typed_subcommand, Net, PREFIX};
@@ -80,6 +80,7 @@ impl Rotation {
         let mut config = Config::load(&net.devnet.config_file("attestor-3"))?;
         config.attest = Some(AttestConfig {
             listen,
+            http: HttpConfig::default(),
             key: KeyRef::File { file: key_file },
             journal: dir.join("attestor-4.journal.sqlite"),
             ..config.attest()?.clone()
@@ -88,7 +89,7 @@ impl Rotation {
         std::fs::write(&file, toml::to_string(&config)?)?;
 
         let mut config = Config::load(&net.devnet.config_file(RELAYER))?;
-        config.relay.as_mut().context("relay")?.attestors.push(format!("http://{listen}").parse()?);
+        config.relay.as_mut().context("relay")?.attestors.push(format!("http://{listen}").parse::<Endpoint>()?.into());
         let relayer = dir.join("relayer-of-four.toml");
         std::fs::write(&relayer, toml::to_string(&config)?)?;
 

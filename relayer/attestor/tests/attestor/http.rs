@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aes_attestor::{AttestRefusal, Code, Health, NodeHealth, Problem, StartError};
+use aes_config::HttpConfig;
 use aes_protocol::Hash32;
 use reqwest::header::CONTENT_TYPE;
 use tokio::net::TcpListener;
@@ -114,13 +115,13 @@ async fn a_request_under_way_gets_its_answer_when_the_attestor_stops() {
 }
 
 #[tokio::test]
-async fn it_listens_on_loopback_only() {
+async fn beyond_loopback_it_listens_only_with_a_token() {
     let world = World::new(&set(1, 1, &[1]));
     let folder = tempfile::tempdir().unwrap();
     let attestor = Arc::new(attestor(&world, 1, &folder.path().join("journal.sqlite")).unwrap());
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
-    let refused = attestor.serve(listener, std::future::pending()).await;
-    assert!(matches!(refused, Err(StartError::NotLoopback(_))));
+    let refused = attestor.serve(listener, &HttpConfig::default(), std::future::pending()).await;
+    assert!(matches!(refused, Err(StartError::Serve(_))));
 }
 
 #[tokio::test]

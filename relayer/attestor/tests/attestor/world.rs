@@ -9,7 +9,7 @@ use aes_authority::SetResponse;
 use aes_chains::{
     Announced, Chain, ChainError, Depth, EscrowMessage, GasAccount, Head, Hold, HoldStatus, Home, Outcome, TxId,
 };
-use aes_config::SecretKey;
+use aes_config::{HttpConfig, SecretKey};
 use aes_coordinator::msg::{
     ConfigResponse, ExecuteMsg, ExecutionResponse, ExecutionSummary, LegResponse, LegResult, State,
 };
@@ -382,9 +382,12 @@ impl Running {
         let client =
             AttestorClient::new(&format!("http://{}", listener.local_addr().unwrap()).parse().unwrap()).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let served = tokio::spawn(attestor.serve(listener, async move {
-            let _ = stopped.await;
-        }));
+        let served = tokio::spawn(async move {
+            let stopped = async move {
+                let _ = stopped.await;
+            };
+            attestor.serve(listener, &HttpConfig::default(), stopped).await
+        });
         Self { client, journal, folder, number, stop, served }
     }
 

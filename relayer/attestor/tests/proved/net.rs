@@ -8,7 +8,7 @@ use std::time::Duration;
 use aes_attestor::{Attestor, AttestorClient, Health, Proved, Request, Signer};
 use aes_chains::cosmos::{account_of, CosmosChain, CosmosClient, CosmosHome};
 use aes_chains::{Chain, Home, TxId};
-use aes_config::{Anchor, ChainConfig, Config, FollowConfig, KeyRef, Manifest, ManifestChain, SecretKey};
+use aes_config::{Anchor, ChainConfig, Config, FollowConfig, HttpConfig, KeyRef, Manifest, ManifestChain, SecretKey};
 use aes_devnet::{GenesisAccount, Wasmd, WasmdOptions, ALZ_DENOM, GAS_DENOM, MIN_GAS_PRICE};
 use aes_protocol::{AttestorSet, Bytes, ChainId, Conservation, Domain, Function, Hash32, Leg};
 use serde_json::json;
@@ -233,7 +233,7 @@ impl Running {
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(async move {
             let shutdown = async move { drop(stopped.await) };
-            attestor.serve(listener, shutdown).await.unwrap();
+            attestor.serve(listener, &HttpConfig::default(), shutdown).await.unwrap();
         });
         Self { client, stop, served }
     }

@@ -212,18 +212,20 @@ impl CosmosClient {
     }
 
     pub(super) async fn account(&self, signer: &Signer) -> Result<BaseAccount, ChainError> {
-        let request = QueryAccountRequest { address: signer.address.clone() };
+        let Some(any) = self.account_at(&signer.address).await? else {
+            return Err(self.insufficient_gas(signer, None).await);
+        };
+        BaseAccount::decode(any.value.as_slice()).map_err(|error| self.bad_answer(error.to_string()))
+    }
+
+    /// `None`: an account that never received anything does not exist.
+    pub(super) async fn account_at(&self, address: &str) -> Result<Option<Any>, ChainError> {
+        let request = QueryAccountRequest { address: address.into() };
         let answer: Result<(QueryAccountResponse, _), _> =
             self.query("/cosmos.auth.v1beta1.Query/Account", &request).await;
         match answer {
-            Ok((answer, _)) => {
-                let any = answer.account.ok_or_else(|| self.bad_answer("no account in the answer"))?;
-                BaseAccount::decode(any.value.as_slice()).map_err(|error| self.bad_answer(error.to_string()))
-            }
-            // an account that never received anything does not exist
-            Err(ChainError::Refused { cause, .. }) if cause.contains("not found") => {
-                Err(self.insufficient_gas(signer, None).await)
-            }
+            Ok((answer, _)) => Ok(Some(answer.account.ok_or_else(|| self.bad_answer("no account in the answer"))?)),
+            Err(ChainError::Refused { cause, .. }) if cause.contains("not found") => Ok(None),
             Err(error) => Err(error),
         }
     }

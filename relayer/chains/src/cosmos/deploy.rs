@@ -6,12 +6,15 @@ use std::time::Duration;
 use aes_coordinator::msg::ExecuteMsg as CoordinatorMsg;
 use aes_protocol::{Certificate, Hash32};
 use cosmrs::cosmwasm::MsgExecuteContract;
+use cosmrs::proto::cosmos::auth::v1beta1::BaseAccount;
 use cosmrs::proto::cosmos::bank::v1beta1::MsgSend;
 use cosmrs::proto::cosmos::base::v1beta1::Coin as ProtoCoin;
+use cosmrs::proto::cosmos::crypto::multisig::LegacyAminoPubKey;
 use cosmrs::proto::cosmwasm::wasm::v1::{
     ContractInfo, MsgInstantiateContract, MsgInstantiateContract2, MsgMigrateContract, MsgStoreCode, MsgUpdateAdmin,
     QueryCodeRequest, QueryCodeResponse, QueryContractInfoRequest, QueryContractInfoResponse,
 };
+use cosmrs::proto::traits::Name;
 use cosmrs::tx::Msg;
 use cosmrs::{Any, Tx};
 use cosmwasm_std::{instantiate2_address, CanonicalAddr};
@@ -135,6 +138,17 @@ impl CosmosClient {
             Err(ChainError::Refused { cause, .. }) if cause.contains("no such contract") => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether one key alone speaks for an account: it is no contract, no module of the chain (as governance is), no multisig.
+    pub async fn is_plain_key(&self, address: &str) -> Result<bool, ChainError> {
+        if self.made_at(address).await?.is_some() {
+            return Ok(false);
+        }
+        // one that never received anything is no module: those are there from the start
+        let Some(any) = self.account_at(address).await? else { return Ok(true) };
+        let Ok(account) = any.to_msg::<BaseAccount>() else { return Ok(false) };
+        Ok(account.pub_key.is_none_or(|key| key.type_url != LegacyAminoPubKey::type_url()))
     }
 
     /// Puts other code under a contract of which we are the migrator.

@@ -86,6 +86,6 @@ pub async fn serve(
     if let Some(bitcoin_key) = &config.bitcoin_key {
         attestor = attestor.with_bitcoin(BitcoinSigner::new(&bitcoin_key.load()?, &key)?);
     }
-    Arc::new(attestor).serve(listener, shutdown).await?;
+    Arc::new(attestor).serve(listener, &context.config.attest()?.http, shutdown).await?;
     Ok(())
 }

@@ -18,7 +18,7 @@ pub async fn run(config: &Path) -> Result<()> {
 
 pub async fn run_until(context: &Context, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<()> {
     let config = context.config.relay()?;
-    let attestors = config.attestors.iter().map(AttestorClient::new).collect::<Result<Vec<_>, _>>()?;
+    let attestors = config.attestors.iter().map(AttestorClient::of).collect::<Result<Vec<_>, _>>()?;
     let store = Store::open(&config.database)?;
     let own = context.chain(&context.manifest.domain.home_chain)?.gas_account().await?.address;
     let relay = Relay::new(context.home.clone(), own, context.chains.clone(), attestors, store, config);

@@ -159,7 +159,7 @@ async fn tell_coordinator(context: &Context, set: AttestorSet, certificate: Cert
 
 async fn signed(context: &Context, set: &AttestorSet, current: &AttestorSet) -> Result<Certificate> {
     let clients: Vec<AttestorClient> =
-        context.config.relay()?.attestors.iter().map(AttestorClient::new).collect::<Result<_, _>>()?;
+        context.config.relay()?.attestors.iter().map(AttestorClient::of).collect::<Result<_, _>>()?;
     let request = Request::Rotated { set: set.clone() };
     Ok(Quorum::collect(&clients, &request, current, context.home.domain()).await?.certificate)
 }

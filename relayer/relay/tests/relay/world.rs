@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aes_attestor::{Attestor, AttestorClient, Signer};
 use aes_chains::{Chain, HoldStatus};
-use aes_config::{RelayConfig, SecretKey};
+use aes_config::{HttpConfig, RelayConfig, SecretKey};
 use aes_coordinator::msg::{ExecutionResponse, State};
 use aes_protocol::{Attestor as Member, AttestorSet, Bytes, ChainId, Domain, Function, Hash32, Leg};
 use aes_relay::{Event, Relay};
@@ -95,8 +95,10 @@ impl World {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}", listener.local_addr().unwrap());
             world.attestors.push(AttestorClient::new(&url.parse().unwrap()).unwrap());
-            let serve = Arc::new(attestor).serve(listener, std::future::pending());
-            world.tasks.push(tokio::spawn(async move { serve.await.unwrap() }));
+            let serve = async move {
+                Arc::new(attestor).serve(listener, &HttpConfig::default(), std::future::pending()).await.unwrap();
+            };
+            world.tasks.push(tokio::spawn(serve));
         }
         let (coordinator, chains) = (world.coordinator.clone(), world.chains.clone());
         world.tasks.push(tokio::spawn(async move {

@@ -4,6 +4,7 @@
 mod admin;
 mod builds;
 mod differences;
+mod secrets;
 
 use std::path::PathBuf;
 
@@ -23,6 +24,7 @@ async fn deploys() -> Result<()> {
     let failed = play!(
         &net,
         a_dry_run_shows_every_step_and_sends_nothing,
+        an_admin_that_is_a_plain_key_is_warned_of_on_a_public_network,
         a_run_broken_off_after_any_step_goes_on_where_it_stopped,
         a_contract_that_no_manifest_has_yet_is_found_again,
         a_vault_is_filled_once,
@@ -34,6 +36,7 @@ async fn deploys() -> Result<()> {
         builds::other_code_under_alz_is_asked_about,
         admin::the_admin_hands_over_in_two_steps,
         admin::a_check_finds_what_is_wrong,
+        secrets::nothing_secret_is_said,
     );
     net.end(failed).await
 }
@@ -96,6 +99,35 @@ async fn a_dry_run_shows_every_step_and_sends_nothing(net: &Net) -> Result<()> {
 }
 
 /// Each run makes one change and is broken off: after every step there is.
+/// 0.0.0.0 is this machine too, and is not written like it.
+async fn an_admin_that_is_a_plain_key_is_warned_of_on_a_public_network(net: &Net) -> Result<()> {
+    let near = load(net, "near", |_| Ok(()))?;
+    same("warnings on loopback", &plan(&near).await?.warnings, &vec![])?;
+    let file = beside(net, DEPLOYER, "public", |config| {
+        for at in config.chains.values_mut().flat_map(|chain| &mut chain.rpc) {
+            *at = at.expose().as_str().replace("127.0.0.1", "0.0.0.0").parse()?;
+        }
+        // a contract speaks for itself: the devnet's own coordinator and escrow
+        let (manifest, deploy) = (&net.devnet.manifest, config.deploy.as_mut().context("the deployment")?);
+        chain(deploy, POLYGON)?.admin = Some(manifest.chain(&POLYGON.parse()?)?.escrow_address.clone());
+        chain(deploy, ALLIANZA)?.admin = Some(manifest.coordinator.clone());
+        Ok(())
+    })?;
+    let warnings = plan(&Config::load(&file)?).await?.warnings;
+    ensure!(matches!(&warnings[..], [one] if one.starts_with(ETHEREUM)), "warnings: {warnings:?}");
+    let file = beside(net, DEPLOYER, "public", |config| {
+        config.chains.get_mut(&ALLIANZA.parse()?).context("allianza")?.rpc =
+            vec![net.devnet.wasmd.rpc_url.replace("127.0.0.1", "0.0.0.0").parse()?];
+        Ok(())
+    })?;
+    let warnings = plan(&Config::load(&file)?).await?.warnings;
+    ensure!(
+        matches!(&warnings[..], [one] if one.starts_with(ALLIANZA) && one.contains("is a plain key on a public network")),
+        "warnings: {warnings:?}"
+    );
+    Ok(())
+}
+
 async fn a_run_broken_off_after_any_step_goes_on_where_it_stopped(net: &Net) -> Result<()> {
     let admin = net.devnet.account(USER)?;
     let config = load(net, "broken", |deploy| {

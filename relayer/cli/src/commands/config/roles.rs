@@ -3,7 +3,7 @@
 use aes_attestor::{AttestorClient, Signer};
 use aes_authority::SetResponse;
 use aes_chains::cosmos::CosmosClient;
-use aes_config::{Config, Endpoint, Manifest};
+use aes_config::{AttestorAt, Config, Manifest};
 use aes_coordinator::msg::QueryMsg;
 use aes_protocol::{AttestorSet, Bytes};
 use anyhow::{anyhow, ensure, Result};
@@ -37,7 +37,7 @@ pub async fn check(config: &Config, manifest: &Manifest) -> Vec<Check> {
         let quorum = Check::new(home, "attestors", enough);
         let each = relay.attestors.iter().zip(asked).map(|(at, found)| {
             let found = found.map(|signer| format!("signs as {signer}"));
-            Check::new(home, at.to_string(), found)
+            Check::new(home, at.url.to_string(), found)
         });
         checks.extend(each);
         checks.push(quorum);
@@ -65,8 +65,8 @@ async fn current_set(config: &Config, manifest: &Manifest) -> Result<AttestorSet
     Ok(set.set)
 }
 
-async fn attestor(at: &Endpoint, set: &AttestorSet) -> Result<Bytes> {
-    let signer = AttestorClient::new(at)?.identity().await?.signer;
+async fn attestor(at: &AttestorAt, set: &AttestorSet) -> Result<Bytes> {
+    let signer = AttestorClient::of(at)?.identity().await?.signer;
     let address: [u8; 20] = signer.as_slice().try_into().map_err(|_| anyhow!("it says its signer is {signer}"))?;
     ensure!(
         set.contains(&address),

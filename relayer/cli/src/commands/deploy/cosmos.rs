@@ -35,7 +35,10 @@ pub(super) async fn survey(
     plan: &mut Plan,
 ) -> Result<()> {
     let wanted = site.amounts()?;
-    let asset = asset(site)?;
+    let (asset, admin) = (asset(site)?, admin(client, site)?);
+    if site.public && client.is_plain_key(&admin).await? {
+        site.warn_of_plain_key(&admin, plan);
+    }
     let mut escrow_step = None;
     let mut to_fill = wanted.vault > 0;
     let mut vault_cost = Cost::Later;
@@ -51,7 +54,7 @@ pub(super) async fn survey(
         }
         None => {
             let code = wasm(site.deploy, "aes_escrow.wasm")?;
-            let (hash, admin) = (sha256(&code), admin(client, site)?);
+            let hash = sha256(&code);
             let what = format!("new escrow for {asset}, code {hash}, admin {admin}, {}", show_limits(&wanted.limits));
             let cost = Cost::at_least(client.cost_of_code(&code), client.fee_denom()?).await;
             escrow_step = Some(plan.add(site.id, Act::Escrow, what, &[coordinator.step], cost));

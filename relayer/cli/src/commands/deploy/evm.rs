@@ -22,6 +22,9 @@ pub(super) async fn survey(
 ) -> Result<()> {
     let wanted = site.amounts()?;
     let admin = admin(deployer, site)?;
+    if site.public && deployer.code_hash(&admin).await?.is_none() {
+        site.warn_of_plain_key(&admin, plan);
+    }
     let (mut token_step, mut escrow_step) = (None, None);
     let token = match (site.entry(), &site.chain.asset) {
         (Some(entry), _) => Some(entry.asset.clone()),

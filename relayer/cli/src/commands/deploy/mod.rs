@@ -19,7 +19,7 @@ use std::sync::Arc;
 use aes_chains::bitcoin::BitcoinDeployer;
 use aes_chains::cosmos::{Coin, CosmosClient};
 use aes_chains::evm::EvmDeployer;
-use aes_config::{Config, DeployConfig, Manifest};
+use aes_config::{Config, DeployConfig, Endpoint, Manifest};
 use aes_protocol::{ChainId, ChainKind};
 use anyhow::{bail, Context as _, Result};
 use serde::Serialize;
@@ -50,6 +50,7 @@ struct Done {
     /// what was begun before and ends later, by itself or by somebody else
     waiting: Vec<String>,
     differs: Vec<String>,
+    warnings: Vec<String>,
 }
 
 impl fmt::Display for Done {
@@ -60,6 +61,7 @@ impl fmt::Display for Done {
         }
         write_lines(f, "waiting", &self.waiting)?;
         write_lines(f, "differs", &self.differs)?;
+        write_lines(f, "warning", &self.warnings)?;
         write!(f, "{} changes made", self.changes)
     }
 }
@@ -69,6 +71,7 @@ struct Planned {
     changes: usize,
     waiting: Vec<String>,
     differs: Vec<String>,
+    warnings: Vec<String>,
 }
 
 fn write_lines(f: &mut fmt::Formatter<'_>, what: &str, lines: &[String]) -> fmt::Result {
@@ -79,6 +82,7 @@ impl fmt::Display for Planned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_lines(f, "waiting", &self.waiting)?;
         write_lines(f, "differs", &self.differs)?;
+        write_lines(f, "warning", &self.warnings)?;
         write!(f, "{} changes to make; nothing was sent", self.changes)
     }
 }
@@ -87,9 +91,9 @@ impl Deploy {
     pub async fn run(&self, path: &Path, output: Output) -> Result<()> {
         let config = Config::load(path)?;
         if self.dry_run {
-            let Plan { changes, waiting, differs, .. } = plan(&config).await?;
+            let Plan { changes, waiting, differs, warnings, .. } = plan(&config).await?;
             changes.iter().try_for_each(|change| output.say(change))?;
-            return output.say(&Planned { changes: changes.len(), waiting, differs });
+            return output.say(&Planned { changes: changes.len(), waiting, differs, warnings });
         }
         let mut changes = 0;
         let mut approve = |change: &Change| {
@@ -98,8 +102,8 @@ impl Deploy {
             changes += usize::from(go);
             Ok(go)
         };
-        let (manifest, Plan { waiting, differs, .. }) = Deployment::open(&config).await?.run(&mut approve).await?;
-        output.say(&Done { manifest, changes, waiting, differs })
+        let (manifest, Plan { waiting, differs, warnings, .. }) = Deployment::open(&config).await?.run(&mut approve).await?;
+        output.say(&Done { manifest, changes, waiting, differs, warnings })
     }
 }
 
@@ -197,7 +201,8 @@ impl<'a> Deployment<'a> {
 
     fn site<'s>(&'s self, id: &'s ChainId) -> Result<Site<'s>> {
         let chain = self.deploy.chains.get(id).with_context(|| format!("deploy.chains has no {id}"))?;
-        Ok(Site { id, deploy: self.deploy, chain, manifest: self.manifest.as_ref() })
+        let public = !self.config.chain(id)?.rpc.iter().all(Endpoint::is_loopback);
+        Ok(Site { id, deploy: self.deploy, chain, manifest: self.manifest.as_ref(), public })
     }
 
     async fn plan(&self) -> Result<Plan> {
@@ -229,6 +234,8 @@ impl<'a> Deployment<'a> {
             manifest.filled.extend(plan.filled.iter().cloned());
             manifest.save(&self.config.manifest)?;
         }
+        // before the first approval
+        plan.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         for change in &plan.changes {
             if !approve(change)? {
                 bail!("stopped before: {change}; run `aes deploy` again to go on");

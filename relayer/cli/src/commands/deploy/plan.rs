@@ -127,6 +127,8 @@ pub struct Plan {
     pub waiting: Vec<String>,
     /// what is otherwise than the deployment file or `artifacts` have it, and may stay so
     pub differs: Vec<String>,
+    /// what is allowed, and unwise
+    pub warnings: Vec<String>,
     /// chains whose vault is seen to have been filled
     pub(super) filled: BTreeSet<ChainId>,
     problems: Vec<String>,

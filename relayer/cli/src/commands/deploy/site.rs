@@ -13,6 +13,8 @@ pub(super) struct Site<'a> {
     pub deploy: &'a DeployConfig,
     pub chain: &'a DeployChain,
     pub manifest: Option<&'a Manifest>,
+    /// an endpoint of it is not on this machine: more than a devnet
+    pub public: bool,
 }
 
 pub(super) struct Amounts {
@@ -73,6 +75,15 @@ impl Site<'_> {
                 "{id}: there is no code at escrow {address}; is this the chain the manifest was written for?"
             )),
         }
+    }
+
+    /// One stolen key would pause the escrow and loosen its limits; EVM: of our own token also mint, after setting the bridge.
+    pub fn warn_of_plain_key(&self, admin: &str, plan: &mut Plan) {
+        plan.warnings.push(format!(
+            "{}: admin {admin} is a plain key on a public network; name a multisig or the chain's governance as \
+             deploy.chains.\"{}\".admin",
+            self.id, self.id
+        ));
     }
 
     /// A vault is filled once: what left it since is not missing from it.
