@@ -89,9 +89,9 @@ impl Part {
         }
         if let Some(relay) = &mut config.relay {
             relay.bump_after = BUMP_AFTER;
-            for (url, attestor) in relay.attestors.iter_mut().zip(ATTESTORS) {
-                let link = Link::to(url.expose().as_str()).await?;
-                *url = link.url.parse()?;
+            for (at, attestor) in relay.attestors.iter_mut().zip(ATTESTORS) {
+                let link = Link::to(at.url.expose().as_str()).await?;
+                at.url = link.url.parse()?;
                 links.insert(attestor.into(), link);
             }
         }
