@@ -17,4 +17,11 @@ export CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 for bench in bench-gas bench-relayer bench-evidence; do
 	cargo run --quiet --release --bin "$bench" || missed=1
 done
+# Every proof changed in ten thousand ways: the tests fail where one of them proves anything else.
+mutations=$(cargo test --quiet -p aes-evidence --tests -- proves proved --nocapture 2>&1 | grep -o 'figure evidence.mutations_.*') || missed=1
+printf '%s\n' "$mutations"
+for what in tried accepted; do
+	printf '%s\n' "$mutations" | awk -v what="evidence.mutations_$what" \
+		'index($2, what ".") == 1 { sum += $3 } END { print "figure", what, sum + 0, "count" }'
+done
 exit "$missed"

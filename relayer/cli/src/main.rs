@@ -141,7 +141,7 @@ async fn run(aes: &Aes) -> Result<ExitCode> {
         Command::Verify(command) => {
             let verified = command.run(&aes.config).await?;
             output.say(&verified)?;
-            return Ok(verified.exit_code());
+            return Ok(ExitCode::from(verified.exit_code()));
         }
         Command::ReportEquivocation(command) => output.say(&command.run(&context().await?).await?)?,
         Command::Admin(command) => {

@@ -2,9 +2,10 @@
 
 mod support;
 
-use aes_evidence::bitcoin::{BitcoinAnchors, BitcoinProof, Checkpoint, Seen};
+use aes_evidence::bitcoin::{BitcoinAnchors, BitcoinProof, BitcoinShown, Checkpoint, Included, Row, TrustedCheckpoint};
+use aes_evidence::file::{Anchors, NativeProof, ProofFile, Shown};
 use aes_evidence::{ProofError, Subject};
-use aes_protocol::{keccak, Bytes, Evidence, Function, Hash32, Leg, LegStatus};
+use aes_protocol::{AttestorSet, Bytes, ChainKind, Domain, Evidence, Function, Hash32, Leg, LegStatus};
 use bitcoin::absolute::LockTime;
 use bitcoin::block::{Header, Version};
 use bitcoin::consensus::{deserialize, serialize};
@@ -14,14 +15,13 @@ use bitcoin::{
     transaction, Amount, BlockHash, CompactTarget, OutPoint, ScriptBuf, Sequence, Target, Transaction, TxIn,
     TxMerkleNode, TxOut, Txid, Witness,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 const MAINNET: &str = "bip122:000000000019d6689c085ae165831e93";
 const SIGNET: &str = "bip122:00000008819873e925422c1ff0f99f7c";
 const TESTNET: &str = "bip122:000000000933ea01ad0ee984209779ba";
 const REGTEST: &str = "bip122:0f9188f13cb7b2c71f2a335e3a4fc328";
 const REGTEST_BITS: u32 = 0x207f_ffff;
-const EXECUTION: Hash32 = Hash32([1; 32]);
 
 fn leg(chain: &str) -> Leg {
     let account: Bytes = [&[0x51, 0x20][..], &[7; 32]].concat().into();
@@ -36,15 +36,28 @@ fn leg(chain: &str) -> Leg {
     }
 }
 
-/// Whatever transaction it is: what a leg's own is, the escrow's scripts say.
-fn any(_: &Subject, transaction: &Transaction) -> Result<Seen, ProofError> {
-    let event_hash = keccak(&serialize(&transaction.compute_txid()));
-    Ok(Seen { status: LegStatus::Finalized, event_hash })
+/// A transaction in a block, whatever it is to a leg.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Inclusion {
+    row: Row,
+    included: Included,
 }
 
-fn verify(chain: &str, proof: &BitcoinProof, anchors: &BitcoinAnchors) -> Result<Evidence, ProofError> {
+fn verify(chain: &str, proof: &Inclusion, anchors: &BitcoinAnchors) -> Result<Evidence, ProofError> {
     let leg = leg(chain);
-    proof.verify(&Subject { execution_id: &EXECUTION, leg: &leg, deadline: 9 }, anchors, &any)
+    let mined = proof.row.verify(&leg.chain, anchors)?;
+    let transaction = proof.included.verify(&mined.header)?;
+    Ok(Evidence {
+        leg_hash: leg.hash(),
+        status: LegStatus::Finalized,
+        chain: leg.chain,
+        height: mined.height,
+        block_hash: written(mined.header.block_hash()),
+        tx_id: written(transaction.compute_txid()),
+        event_hash: Hash32::default(),
+        time: mined.header.time.into(),
+    })
 }
 
 fn cause(answer: Result<Evidence, ProofError>) -> String {
@@ -94,8 +107,20 @@ fn number(value: u64) -> Hash32 {
     Hash32(bytes)
 }
 
+fn trusted(checkpoint: Checkpoint, minimum_work: Hash32) -> BitcoinAnchors {
+    BitcoinAnchors { checkpoints: vec![TrustedCheckpoint { checkpoint, minimum_work }] }
+}
+
+/// The proof and what is trusted, with another checkpoint in both.
+fn upon(mined: &Mined, change: impl Fn(&mut Checkpoint)) -> Mined {
+    let (mut proof, mut anchors) = (mined.proof.clone(), mined.anchors.clone());
+    change(&mut proof.row.checkpoint);
+    change(&mut anchors.checkpoints[0].checkpoint);
+    Mined { proof, anchors }
+}
+
 struct Mined {
-    proof: BitcoinProof,
+    proof: Inclusion,
     anchors: BitcoinAnchors,
 }
 
@@ -125,13 +150,6 @@ fn mined_with(
         tip = header.block_hash();
         headers.extend(serialize(&header));
     }
-    let proof = BitcoinProof {
-        headers: headers.into(),
-        block: u32::try_from(leading).unwrap(),
-        merkle,
-        coinbase: serialize(&coinbase).into(),
-        transaction: serialize(&transaction).into(),
-    };
     let checkpoint = Checkpoint {
         height: 4000,
         hash: written(checkpoint),
@@ -139,9 +157,12 @@ fn mined_with(
         bits: REGTEST_BITS,
         epoch_start: 1_690_000_000,
     };
+    let row = Row { checkpoint: checkpoint.clone(), headers: headers.into(), block: u32::try_from(leading).unwrap() };
+    let (coinbase, transaction) = (serialize(&coinbase).into(), serialize(&transaction).into());
+    let proof = Inclusion { row, included: Included { merkle, coinbase, transaction } };
     // Two expected hashes a block under regtest's target.
     let minimum_work = number(2 * (u64::try_from(above).unwrap() + 1));
-    Mined { proof, anchors: BitcoinAnchors { checkpoint, minimum_work } }
+    Mined { proof, anchors: trusted(checkpoint, minimum_work) }
 }
 
 fn transactions(count: u8) -> Vec<Transaction> {
@@ -153,22 +174,13 @@ struct Recorded {
     height: u64,
     hash: Hash32,
     time: u32,
-    bits: u32,
-    previous: Hash32,
     txid: Hash32,
-    proof: BitcoinProof,
+    proof: Inclusion,
 }
 
 fn recorded() -> (Recorded, BitcoinAnchors) {
     let recorded: Recorded = serde_json::from_str(include_str!("../testdata/bitcoin-mainnet.json")).unwrap();
-    let checkpoint = Checkpoint {
-        height: recorded.height - 1,
-        hash: recorded.previous,
-        time: recorded.time,
-        bits: recorded.bits,
-        epoch_start: recorded.time,
-    };
-    let anchors = BitcoinAnchors { checkpoint, minimum_work: number(1 << 62) };
+    let anchors = trusted(recorded.proof.row.checkpoint.clone(), number(1 << 62));
     (recorded, anchors)
 }
 
@@ -181,15 +193,18 @@ fn a_block_of_mainnet_proves_its_transaction_and_no_mutation_proves_another() {
     support::mutate::none_proves_another(
         "bitcoin",
         &recorded.proof,
-        |proof: &BitcoinProof| verify(MAINNET, proof, &anchors),
+        |proof: &Inclusion| verify(MAINNET, proof, &anchors),
         &leaf,
     );
     // Where work is worth nothing, and under a checkpoint of another chain.
     assert!(cause(verify(TESTNET, &recorded.proof, &anchors)).contains("no network whose work proves anything"));
-    let mut elsewhere = anchors.clone();
-    elsewhere.checkpoint.hash = number(5);
-    assert!(cause(verify(MAINNET, &recorded.proof, &elsewhere)).contains("of the checkpoint's chain"));
-    let heavier = BitcoinAnchors { minimum_work: Hash32([0x7f; 32]), ..anchors };
+    let elsewhere = upon(&Mined { proof: recorded.proof.clone(), anchors: anchors.clone() }, |checkpoint| {
+        checkpoint.hash = number(5)
+    });
+    assert!(cause(verify(MAINNET, &elsewhere.proof, &elsewhere.anchors)).contains("of the checkpoint's chain"));
+    let stranger = BitcoinAnchors::default();
+    assert!(matches!(verify(MAINNET, &recorded.proof, &stranger), Err(ProofError::NotAnchored { .. })));
+    let heavier = trusted(recorded.proof.row.checkpoint.clone(), Hash32([0x7f; 32]));
     assert!(matches!(verify(MAINNET, &recorded.proof, &heavier), Err(ProofError::NotAnchored { .. })));
 }
 
@@ -198,9 +213,9 @@ fn work_counts_from_the_transactions_block_on() {
     let Mined { proof, mut anchors } = mined(&transactions(9), 4, 3, 6);
     let leaf = verify(REGTEST, &proof, &anchors).unwrap();
     assert_eq!((leaf.height, leaf.time), (4004, 1_700_000_003));
-    let proofs = |proof: &BitcoinProof| verify(REGTEST, proof, &anchors);
+    let proofs = |proof: &Inclusion| verify(REGTEST, proof, &anchors);
     support::mutate::none_proves_another("bitcoin_chain", &proof, proofs, &leaf);
-    anchors.minimum_work = number(2 * 7 + 1);
+    anchors.checkpoints[0].minimum_work = number(2 * 7 + 1);
     assert!(matches!(verify(REGTEST, &proof, &anchors), Err(ProofError::NotAnchored { .. })));
 }
 
@@ -217,28 +232,47 @@ fn every_place_in_a_block_of_every_size_is_proved() {
 #[test]
 fn a_target_that_the_header_claims_is_not_believed() {
     // Mined at no cost, and otherwise all in order.
-    let Mined { proof, mut anchors } = mined(&transactions(2), 1, 0, 3);
-    anchors.checkpoint.bits = 0x1d00_ffff;
+    let harder = |checkpoint: &mut Checkpoint| checkpoint.bits = 0x1d00_ffff;
+    let Mined { proof, anchors } = upon(&mined(&transactions(2), 1, 0, 3), harder);
     assert!(cause(verify(REGTEST, &proof, &anchors)).contains("its target is 207fffff, the rules say 1d00ffff"));
 
     // The right words without the work.
-    let mut header: Header = deserialize(&proof.headers.as_slice()[..80]).unwrap();
+    let mut header: Header = deserialize(&proof.row.headers.as_slice()[..80]).unwrap();
     header.bits = CompactTarget::from_consensus(0x1d00_ffff);
-    let lazy = BitcoinProof { headers: serialize(&header).into(), ..proof };
+    let lazy = Inclusion { row: Row { headers: serialize(&header).into(), ..proof.row }, ..proof };
     assert!(cause(verify(REGTEST, &lazy, &anchors)).contains("does not meet the target"));
 }
 
 #[test]
 fn at_the_end_of_2016_blocks_the_rules_say_the_next_target() {
     // Signet's first retarget: what its block 2016 has.
-    let Mined { proof, mut anchors } = mined(&transactions(2), 1, 0, 0);
-    anchors.checkpoint.height = 2015;
-    anchors.checkpoint.bits = 0x1e03_77ae;
-    anchors.checkpoint.epoch_start = 1_598_918_400;
-    anchors.checkpoint.time = 1_599_332_177;
-    assert!(cause(verify(SIGNET, &proof, &anchors)).contains("the rules say 1e012fa7"));
-    anchors.checkpoint.height = 2014;
-    assert!(cause(verify(SIGNET, &proof, &anchors)).contains("the rules say 1e0377ae"));
+    let block = mined(&transactions(2), 1, 0, 0);
+    let at = |height| {
+        let Mined { proof, anchors } = upon(&block, |checkpoint| {
+            (checkpoint.height, checkpoint.bits) = (height, 0x1e03_77ae);
+            (checkpoint.epoch_start, checkpoint.time) = (1_598_918_400, 1_599_332_177);
+        });
+        cause(verify(SIGNET, &proof, &anchors))
+    };
+    assert!(at(2015).contains("the rules say 1e012fa7"));
+    assert!(at(2014).contains("the rules say 1e0377ae"));
+}
+
+#[test]
+fn a_row_is_believed_from_the_trusted_checkpoint_that_it_goes_through() {
+    let Mined { proof, .. } = mined(&transactions(9), 4, 5, 6);
+    let mut tip = aes_bitcoin::HeaderTip::new(&leg(REGTEST).chain, &proof.row.checkpoint).unwrap();
+    let mut believed = Vec::new();
+    for bytes in proof.row.headers.as_slice().chunks(80) {
+        let anchors = trusted(tip.checkpoint(), number(2));
+        believed.push(verify(REGTEST, &proof, &anchors).is_ok());
+        tip.extend(&deserialize(bytes).unwrap()).unwrap();
+    }
+    // any block below the one with the transaction, and none from it on
+    assert_eq!(believed, [&[true; 6][..], &[false; 6]].concat());
+    let mut other = proof.row.checkpoint.clone();
+    other.epoch_start += 1;
+    assert!(verify(REGTEST, &proof, &trusted(other, number(2))).is_err());
 }
 
 #[test]
@@ -307,4 +341,66 @@ fn without_the_coinbase_nothing_is_proved() {
     let both: Bytes = serialize(&PartialMerkleTree::from_txids(&ids, &[true, false, true, false])).into();
     let Mined { proof, anchors } = mined_with(txs[0].clone(), txs[1].clone(), both, root, 0, 0);
     assert!(cause(verify(REGTEST, &proof, &anchors)).contains("it spends outputs"));
+}
+
+/// The Bitcoin leg of the sample file, which real nodes made (docs/proofs.md).
+#[test]
+fn no_change_of_a_legs_proof_proves_another() {
+    let file: ProofFile = serde_json::from_str(include_str!("../testdata/sample/proof.json")).unwrap();
+    let anchors: Anchors = serde_json::from_str(include_str!("../testdata/sample/anchors.json")).unwrap();
+    let proofs = file.legs.iter().find(|proofs| proofs.leg.chain.kind() == ChainKind::Bitcoin).unwrap();
+    let (id, leg, deadline) = (file.execution.execution_id(), &proofs.leg, file.execution.deadline);
+    let (subject, domain) = (Subject { execution_id: &id, leg, deadline }, anchors.deployment.clone().unwrap());
+    let of = |shown: &Option<Shown>| match &shown.as_ref().unwrap().proof {
+        NativeProof::Bitcoin(proof) => (proof.clone(), shown.as_ref().unwrap().leaf.clone()),
+        other => panic!("{other:?}"),
+    };
+    let verify =
+        |proof: &BitcoinProof| proof.verify(&subject, &domain, &anchors.bitcoin[&leg.chain], &anchors.attestor_sets);
+    let ((held, _), (ended, _)) = (of(&proofs.held), of(&proofs.settled));
+    for (kind, shown) in [("bitcoin-held", &proofs.held), ("bitcoin-finalized", &proofs.settled)] {
+        let (proof, leaf) = of(shown);
+        support::mutate::none_proves_another(kind, &proof, verify, &leaf);
+    }
+
+    // The output that was spent is the one that the hold's own transaction made, under the escrow's own keys.
+    let BitcoinShown::Ended { spent, made, hold } = ended.shown.clone() else { panic!("not ended") };
+    let elsewhere = BitcoinShown::Ended { made: spent.transaction.clone(), spent: spent.clone(), hold: hold.clone() };
+    assert!(verify(&BitcoinProof { shown: elsewhere, ..ended.clone() }).is_err());
+    let mut stranger = hold.clone();
+    stranger.sets[0].attestors[0].bitcoin_key = number(1);
+    assert!(
+        verify(&BitcoinProof { shown: BitcoinShown::Ended { spent, made, hold: stranger }, ..ended.clone() }).is_err()
+    );
+    // A row of enough work from another block is no row of this one; another deployment has other holds.
+    assert!(verify(&BitcoinProof { row: held.row, shown: ended.shown.clone() }).is_err());
+    let other = Domain { coordinator: vec![9; 32].into(), ..domain.clone() };
+    assert!(ended.verify(&subject, &other, &anchors.bitcoin[&leg.chain], &anchors.attestor_sets).is_err());
+    let unpinned = ended.verify(&subject, &domain, &anchors.bitcoin[&leg.chain], &[]);
+    assert!(matches!(unpinned, Err(ProofError::NotAnchored { .. })), "{unpinned:?}");
+    // It is under the first set, not under one of anybody's own.
+    let mut under = hold;
+    under.sets.push(AttestorSet { id: under.sets[0].id + 1, ..under.sets[0].clone() });
+    let BitcoinShown::Ended { spent, made, .. } = ended.shown.clone() else { panic!("not ended") };
+    assert!(verify(&BitcoinProof { shown: BitcoinShown::Ended { spent, made, hold: under }, ..ended }).is_err());
+}
+
+#[test]
+fn absence_is_shown_by_the_first_block_whose_median_time_past_is_at_the_deadline() {
+    let Mined { proof, anchors } = mined(&transactions(1), 1, 12, 2);
+    let leg = leg(REGTEST);
+    let at = |row: &Row, deadline: u64| {
+        let proof = BitcoinProof { row: row.clone(), shown: BitcoinShown::Absence {} };
+        let domain = Domain { home_chain: "cosmos:home-1".parse().unwrap(), coordinator: Bytes::default() };
+        let none = Hash32::default();
+        proof.verify(&Subject { execution_id: &none, leg: &leg, deadline }, &domain, &anchors, &[])
+    };
+    // Header 12 has time 1,700,000,012; the median of the eleven up to it is that of header 7.
+    let leaf = at(&proof.row, 1_700_000_007).unwrap();
+    assert_eq!((leaf.status, leaf.height, leaf.time), (LegStatus::Absent, 4013, 1_700_000_012));
+    for deadline in [1_700_000_006, 1_700_000_008, 1_700_000_012] {
+        assert!(cause(at(&proof.row, deadline)).contains("median time past"), "{deadline}");
+    }
+    let short = Row { block: 8, ..proof.row };
+    assert!(cause(at(&short, 1_700_000_003)).contains("less than 11 blocks"));
 }

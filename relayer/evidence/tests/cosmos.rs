@@ -80,6 +80,7 @@ fn the_record_is_proved_and_hashes_to_its_id() {
     let home = verify(&recorded.proof).unwrap();
     assert_eq!((home.settled.len(), home.settled[0].status), (1, LegStatus::Finalized));
     assert!(recorded.proof.verify(&Hash32([9; 32]), &recorded.domain, &recorded.anchors).is_err());
+    support::mutate::none_proves_another("record", &recorded.proof, verify, &home);
     // no part can be left out, be another's, or be changed
     let mut lies = vec![recorded.proof.clone(); 4];
     lies[0].legs = lies[0].record.clone();
@@ -218,6 +219,9 @@ fn believed(powers: &[u64], signers: usize) -> bool {
 fn more_than_two_thirds_have_to_sign() {
     assert!(believed(&[50, 50, 50], 3));
     assert!(!believed(&[50, 50, 50], 2), "exactly two thirds");
+    assert!(!believed(&[99, 51], 1), "99 of 150: one less than two thirds");
+    assert!(!believed(&[100, 50], 1), "100 of 150: exactly two thirds");
+    assert!(believed(&[101, 49], 1), "101 of 150");
     // validators stand by descending power: 51 + 50 of 150, then 51 + 50 of 151
     assert!(believed(&[51, 50, 49], 2), "one more than two thirds");
     assert!(!believed(&[51, 50, 50], 1), "one alone");

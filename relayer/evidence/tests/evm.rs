@@ -44,7 +44,10 @@ impl<'a> Proved<'a> {
             code_hashes: [(leg.escrow.clone(), self.world.entry.code_hash)].into(),
         };
         assert_eq!(proof.verify(&subject, &anchors), Ok(leaf.clone()));
-        support::mutate::none_proves_another("evm", &proof, |proof: &EvmProof| proof.verify(&subject, &anchors), &leaf);
+        let by = if matches!(proof.shown, EvmShown::Event { .. }) { "event" } else { "state" };
+        let kind = format!("evm-{status:?}-by-{by}").to_lowercase();
+        let verify = |proof: &EvmProof| proof.verify(&subject, &anchors);
+        support::mutate::none_proves_another(&kind, &proof, verify, &leaf);
 
         let unpinned = proof.verify(&subject, &EvmAnchors::default());
         assert!(matches!(unpinned, Err(ProofError::NotAnchored { .. })), "{unpinned:?}");

@@ -2,27 +2,30 @@
 //! by its file alone, and no file that was changed.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aes_cli::commands::proof::Proof;
 use aes_cli::commands::verify::Verify;
-use aes_cli::devnet::{RELAYER, USER};
-use aes_coordinator::msg::{ExecutionResponse, State};
-use aes_e2e::net::{typed, Net};
+use aes_cli::devnet::{BitcoinOptions, RELAYER, USER};
+use aes_coordinator::msg::{ExecuteMsg, ExecutionResponse, RollbackReason, State};
+use aes_e2e::net::{send_home, typed, Net};
 use aes_e2e::{play, same};
 use anyhow::{ensure, Context as _, Result};
 use serde_json::Value;
 
-/// Four legs, two of them on one chain, on three chains of two kinds.
-const LEGS: [&str; 4] = ["polygon lock 200", "allianza unlock 100", "ethereum mint 50", "polygon mint 50"];
+/// Four legs on chains of all three kinds.
+const LEGS: [&str; 4] = ["polygon lock 200", "allianza unlock 100", "ethereum mint 50", "bitcoin unlock 50"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn proofs() -> Result<()> {
-    let net = Net::start(|_| ()).await?;
+    let bitcoin = BitcoinOptions { block_time: Duration::from_millis(300), ..BitcoinOptions::default() };
+    let net = Net::start(|options| options.bitcoin = Some(bitcoin)).await?;
     let failed = play!(
         &net,
         a_confirmed_execution_is_proved_by_its_file,
         a_rolled_back_execution_is_proved_with_the_leg_that_was_never_held,
         an_execution_under_way_is_proved_as_far_as_it_goes,
+        a_deposit_on_bitcoin_is_proved_whichever_way_it_ends,
     );
     net.end(failed).await
 }
@@ -87,7 +90,7 @@ async fn a_confirmed_execution_is_proved_by_its_file(net: &Net) -> Result<()> {
 
     // What the anchors do not name is not believed, whatever it is.
     let whole: Value = serde_json::from_str(&std::fs::read_to_string(&anchors)?)?;
-    for part in ["attestor_sets", "evm", "cosmos"] {
+    for part in ["deployment", "attestor_sets", "evm", "cosmos", "bitcoin"] {
         let mut without = whole.clone();
         without[part].take();
         without.as_object_mut().context("an object")?.remove(part);
@@ -124,7 +127,7 @@ async fn a_confirmed_execution_is_proved_by_its_file(net: &Net) -> Result<()> {
 async fn a_rolled_back_execution_is_proved_with_the_leg_that_was_never_held(net: &Net) -> Result<()> {
     let gas = net.devnet.account(RELAYER)?.evm.to_string();
     net.devnet.ethereum.set_balance(&gas, 0).await?;
-    let execution = net.open(&LEGS, 25).await?;
+    let execution = net.open(&LEGS, 60).await?;
     net.prepare_all(&execution).await?;
     net.until_state(&execution.execution_id, State::RolledBack).await?;
     let file = File::of(net, &execution).await?;
@@ -138,6 +141,36 @@ async fn a_rolled_back_execution_is_proved_with_the_leg_that_was_never_held(net:
     let zero = aes_protocol::Hash32::default().to_string();
     same("no event proves it", &report["legs"][2]["settled"]["leaf"]["event_hash"], &zero.into())?;
     ensure!(report["home"]["reason"]["atomicity_failure"]["leg"] == 2, "{}", report["home"]);
+    // What was given back was held before, though nothing was ever committed.
+    let held = statuses(&report, "held");
+    for (held, settled) in held.iter().zip(&settled) {
+        same("held before it was given back", &(held == "held"), &(settled == "released"))?;
+    }
+    same("the first leg was deposited", &held[0], &"held".into())
+}
+
+async fn a_deposit_on_bitcoin_is_proved_whichever_way_it_ends(net: &Net) -> Result<()> {
+    let legs = [net.leg("polygon lock 100")?, format!("bitcoin unlock 100 to {}", net.bitcoin_account(USER)?.1)];
+    let execution = net.open_in(&net.user, &legs, 600).await?;
+    net.prepare_all(&execution).await?;
+    net.until_state(&execution.execution_id, State::Finalized).await?;
+
+    let committed =
+        net.open(&["bitcoin burn 5", "bitcoin transfer 4", "bitcoin lock 3", "ethereum mint 8"], 600).await?;
+    net.prepare_all(&committed).await?;
+    net.until_state(&committed.execution_id, State::Finalized).await?;
+    let cancelled = net.open(&["bitcoin lock 20", "polygon burn 1", "ethereum mint 21"], 600).await?;
+    net.prepare(&cancelled, 0).await?;
+    let reason = RollbackReason::Cancelled {};
+    send_home(&net.user, &ExecuteMsg::Rollback { execution_id: cancelled.execution_id, reason }).await?;
+    net.until_state(&cancelled.execution_id, State::RolledBack).await?;
+
+    for (execution, legs, end) in [(&committed, 3, "finalized"), (&cancelled, 1, "released")] {
+        let report = File::of(net, execution).await?.verify(net, &["--online"]).await?;
+        same("own nodes", &report["verdict"], &"proved".into())?;
+        same("held", &statuses(&report, "held")[..legs].to_vec(), &vec!["held".to_owned(); legs])?;
+        same("ended", &statuses(&report, "settled")[..legs].to_vec(), &vec![end.to_owned(); legs])?;
+    }
     Ok(())
 }
 

@@ -97,15 +97,29 @@ impl Witnessed {
     }
 
     async fn proved(&self, endpoint: &Endpoint, subject: &Subject<'_>, leaf: &Evidence) -> Result<(), ChainError> {
-        let anchors = EvmAnchors { blocks: vec![leaf.block_hash], ..Default::default() };
-        match endpoint.builder.build(subject, leaf, None).await {
-            Ok(proof) if proof.verify(subject, &anchors).as_ref() == Ok(leaf) => {}
+        let blocks = match endpoint.builder.build(subject, leaf, None).await {
+            Ok(proof) => {
+                let blocks = proof.rests_on().unwrap_or_default();
+                let hashes = blocks.iter().map(|(hash, _)| *hash).collect();
+                let anchors = EvmAnchors { blocks: hashes, ..Default::default() };
+                if proof.verify(subject, &anchors).as_ref() != Ok(leaf) {
+                    return Err(self.caught(endpoint, "its proof is of another leaf than it told of"));
+                }
+                blocks
+            }
             // silent, or without the calls that a proof takes: no lie
             Err(BuildError::Chain(error)) if !matches!(error, ChainError::BadAnswer { .. }) => return Err(error),
-            Ok(_) => return Err(self.caught(endpoint, "its proof is of another leaf than it told of")),
             Err(error) => return Err(self.caught(endpoint, &format!("of {:?}: {error}", leaf.status))),
+        };
+        for (hash, height) in blocks {
+            self.agreed(endpoint, height, hash).await?;
         }
-        let asked = self.alive().map(|other| async move { (other, other.builder.final_hash(leaf.height).await) });
+        Ok(())
+    }
+
+    /// Enough endpoints give the block as final.
+    async fn agreed(&self, endpoint: &Endpoint, height: u64, block_hash: Hash32) -> Result<(), ChainError> {
+        let asked = self.alive().map(|other| async move { (other, other.builder.final_hash(height).await) });
         let answers = join_all(asked).await;
         let told = |hash: Hash32| {
             answers.iter().filter(|(_, said)| said.as_ref().is_ok_and(|said| *said == Some(hash))).count()
@@ -119,16 +133,16 @@ impl Witnessed {
             let outvoted =
                 others.iter().any(|other| told(*other) >= self.enough.max(2)) && told(*hash) < self.enough.max(2);
             if outvoted {
-                let error = self.caught(other, &format!("final block {} has hash {hash} for it alone", leaf.height));
+                let error = self.caught(other, &format!("final block {height} has hash {hash} for it alone"));
                 refused = refused.or((other.name == endpoint.name).then_some(error));
             }
         }
         match refused {
             Some(error) => Err(error),
-            None if told(leaf.block_hash) >= self.enough => Ok(()),
+            None if told(block_hash) >= self.enough => Ok(()),
             None => {
                 let answers: Vec<_> = answers.into_iter().map(|(_, said)| said).collect();
-                Err(self.too_few(&format!("block {} ({}) as final", leaf.height, leaf.block_hash), &answers))
+                Err(self.too_few(&format!("block {height} ({block_hash}) as final"), &answers))
             }
         }
     }

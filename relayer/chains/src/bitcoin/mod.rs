@@ -50,7 +50,7 @@ use fees::Fees;
 use follow::{Followed, Follower, Following};
 use holds::Records;
 use late::Late;
-use node::Node;
+pub use node::Node;
 pub use psbt::DepositPsbts;
 use sent::SentBook;
 pub use wallet::{keypair, sign};

@@ -73,7 +73,8 @@ impl Proof {
 impl Proof {
     /// A state is proved by the header after it: what the coordinator answers now may take a block to be provable.
     async fn up_to_date(&self, context: &Context) -> Result<(ProofFile, Report)> {
-        let builder = FileBuilder { config: &context.config, manifest: &context.manifest, chains: &context.chains };
+        let Context { config, manifest, home, chains } = context;
+        let builder = FileBuilder { config, manifest, home: home.as_ref(), chains };
         let state = context.execution(&self.execution).await?.state;
         let mut ticks = context.home.ticks();
         let building = async {

@@ -37,6 +37,8 @@ fuzz_target!(|data: &[u8]| {
         for anchor in proof.rests_on(&leg.chain).unwrap_or_default() {
             anchors.pin(&anchor);
         }
-        let _ = proof.verify(&subject, &anchors);
+        let domain = Domain { home_chain: leg.chain.clone(), coordinator: leg.escrow.clone() };
+        assert!(proof.verify(&subject, &domain, &Anchors::default()).is_err(), "believed without an anchor");
+        let _ = proof.verify(&subject, &domain, &anchors);
     }
 });

@@ -19,10 +19,10 @@ fuzz_target!(|data: &[u8]| {
     let subject = Subject { execution_id: &Hash32([1; 32]), leg: &leg, deadline: 9 };
     for shown in [
         EvmShown::Event { transaction_index: 39, transaction: first.clone(), receipt: second.clone(), log: 0 },
-        EvmShown::Absence { parent, state: 0, account: first, slot: second },
+        EvmShown::Absence { parent, state: None, account: first, slot: second },
     ] {
         let proof = EvmProof { headers: vec![header.clone()], shown };
-        let blocks = proof.rests_on().map(|(hash, _)| vec![hash]).unwrap_or_default();
+        let blocks = proof.rests_on().unwrap_or_default().into_iter().map(|(hash, _)| hash).collect();
         let _ = proof.verify(&subject, &EvmAnchors { blocks, ..Default::default() });
     }
 });

@@ -1,6 +1,9 @@
 //! CosmWasm proofs from one CometBFT node: the signed header after a state, and the ICS-23 proofs of that state.
 
+use std::time::Duration;
+
 use aes_chains::ChainError;
+use aes_config::Endpoint;
 use aes_protocol::{Bytes, Certificate, ChainId, Domain, Evidence, Hash32, LegStatus};
 use tendermint::block::Height;
 use tendermint::evidence::ConflictingBlock;
@@ -10,11 +13,11 @@ use tendermint_proto::Protobuf;
 use tendermint_rpc::client::CompatMode;
 use tendermint_rpc::{Client, HttpClient, HttpClientUrl, Paging};
 
-use super::certificates::{self, Moment};
+use super::certificates::{self, Wanted};
 use super::BuildError;
 use crate::cosmos::{
     hold_key, record_key, store_key, CosmosAnchors, CosmosProof, CosmosShown, Headers, Hop, RecordPart, RecordProof,
-    Run, Stored, MAX_PARENTS,
+    Run, Stored, Told, MAX_PARENTS,
 };
 use crate::Subject;
 
@@ -22,6 +25,9 @@ pub struct CosmosProofBuilder {
     chain: ChainId,
     rpc: HttpClient,
 }
+
+/// How long one endpoint may take until the next is asked.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A value with both proofs of it.
 struct Shown {
@@ -31,12 +37,28 @@ struct Shown {
 }
 
 impl CosmosProofBuilder {
-    pub fn new(chain: &ChainId, url: &str) -> Result<Self, BuildError> {
-        let wrong =
-            |cause: tendermint_rpc::Error| ChainError::BadAnswer { chain: chain.clone(), cause: cause.to_string() };
-        let parsed: HttpClientUrl = url.parse().map_err(wrong)?;
-        let rpc = HttpClient::builder(parsed).compat_mode(CompatMode::V0_38).build().map_err(wrong)?;
-        Ok(Self { chain: chain.clone(), rpc })
+    /// With the first endpoint that answers, and is of the chain.
+    pub async fn connect(chain: &ChainId, rpc: &[Endpoint]) -> Result<Self, BuildError> {
+        let mut causes = Vec::new();
+        for endpoint in rpc {
+            match Self::answering(chain, endpoint.expose().as_str()).await {
+                Ok(rpc) => return Ok(Self { chain: chain.clone(), rpc }),
+                Err(cause) => causes.push(format!("{endpoint}: {cause}")),
+            }
+        }
+        Err(ChainError::Unreachable { chain: chain.clone(), cause: causes.join("; ") }.into())
+    }
+
+    async fn answering(chain: &ChainId, url: &str) -> Result<HttpClient, String> {
+        let url: HttpClientUrl = url.parse().map_err(|_| "it is no URL".to_owned())?;
+        let builder = HttpClient::builder(url).compat_mode(CompatMode::V0_38).timeout(PATIENCE);
+        let rpc = builder.build().map_err(|error| error.to_string())?;
+        let status = rpc.status().await.map_err(|error| error.detail().to_string())?;
+        let network = status.node_info.network.as_str();
+        if network == chain.reference() {
+            return Ok(rpc);
+        }
+        Err(format!("it is a node of '{network}'"))
     }
 
     fn wrong(&self, cause: impl ToString) -> BuildError {
@@ -75,6 +97,16 @@ impl CosmosProofBuilder {
         Ok(proof)
     }
 
+    /// That the leg was held, which its hold tells also after it has ended.
+    pub async fn held(&self, subject: &Subject<'_>) -> Result<Option<Evidence>, BuildError> {
+        let (key, escrow) = (hold_key(subject), subject.leg.escrow.as_slice());
+        let shown = self.shown(escrow, &key, self.newest().await?).await?;
+        let Some(hold) = shown.value else { return Ok(None) };
+        let Ok(told) = Told::held(hold.as_slice(), subject) else { return Ok(None) };
+        let header = self.rpc.header(self.at(told.moment.height)?).await.map_err(|cause| self.wrong(cause))?.header;
+        Ok(Some(told.leaf(subject, crate::cosmos::hash32(header.hash())?)))
+    }
+
     /// A proof of an execution's record at the coordinator as it is now.
     pub async fn record(&self, execution_id: &Hash32, domain: &Domain) -> Result<RecordProof, BuildError> {
         let height = self.newest().await?;
@@ -103,8 +135,8 @@ impl CosmosProofBuilder {
     }
 
     /// What the attestors signed of an execution, as it stands in this node's index of transactions.
-    pub(super) async fn certificate(&self, moment: Moment, execution_id: &Hash32) -> Option<Certificate> {
-        certificates::certificate(&self.rpc, moment, execution_id).await
+    pub(super) async fn certificate(&self, wanted: &Wanted<'_>) -> Option<Certificate> {
+        certificates::certificate(&self.rpc, wanted).await
     }
 
     /// What must be trusted for these runs: to be compared with what a reader trusts.

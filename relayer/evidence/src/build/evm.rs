@@ -13,7 +13,8 @@ use serde::Deserialize;
 use serde_json::{json, Value};
 
 use super::{trie, BuildError};
-use crate::evm::{hold_slot, EvmAnchors, EvmProof, EvmShown, MAX_HEADERS};
+use crate::evm::{hold_slot, prepared_log, EvmAnchors, EvmProof, EvmShown, MAX_HEADERS};
+use crate::subject::Block;
 use crate::Subject;
 
 pub struct EvmProofBuilder {
@@ -72,13 +73,13 @@ impl EvmProofBuilder {
             headers.push(self.encoded(&self.at(height).await?)?);
         }
         let shown = if leaf.status == LegStatus::Absent && leaf.tx_id == Hash32::default() {
-            self.absence(subject, &block, &headers).await?
+            self.absence(subject, &block).await?
         } else {
             self.event(subject, leaf, &block).await?
         };
         let proof = EvmProof { headers, shown };
-        let (hash, _) = proof.rests_on()?;
-        let proved = proof.verify(subject, &EvmAnchors { blocks: vec![hash], ..Default::default() })?;
+        let blocks = proof.rests_on()?.into_iter().map(|(hash, _)| hash).collect();
+        let proved = proof.verify(subject, &EvmAnchors { blocks, ..Default::default() })?;
         if proved != *leaf {
             return Err(self.wrong(format!("it proves {proved:?}, not {leaf:?}")).into());
         }
@@ -115,34 +116,38 @@ impl EvmProofBuilder {
         })
     }
 
-    async fn absence(
-        &self,
-        subject: &Subject<'_>,
-        block: &BlockJson,
-        headers: &[Bytes],
-    ) -> Result<EvmShown, BuildError> {
-        let parent = self.block(json!(block.header.parent_hash), "eth_getBlockByHash", false).await?;
-        let slot = hold_slot(subject.execution_id, &subject.leg.hash());
-        // A node without the state of that block may have it of the last one.
-        let mut refused = None;
-        for (state, place) in [(block.header.number, 0), (block.header.number, headers.len().saturating_sub(1))] {
-            let height = state.saturating_add(u64::try_from(place).unwrap_or_default());
-            let params = json!([subject.leg.escrow, [slot], U64::from(height)]);
-            match self.node.ask::<AccountJson>("eth_getProof", params).await {
-                Ok(account) => {
-                    let slot = account.storage_proof.into_iter().next();
-                    let slot = slot.ok_or_else(|| self.wrong("eth_getProof gave no slot"))?;
-                    return Ok(EvmShown::Absence {
-                        parent: self.encoded(&parent)?,
-                        state: u32::try_from(place).unwrap_or(u32::MAX),
-                        account: nodes(account.account_proof),
-                        slot: nodes(slot.proof),
-                    });
-                }
-                Err(error) => refused = Some(error),
+    /// Under the block's own state, and where the node has forgotten that, under the finalized block's.
+    async fn absence(&self, subject: &Subject<'_>, block: &BlockJson) -> Result<EvmShown, BuildError> {
+        let parent = self.encoded(&self.block(json!(block.header.parent_hash), "eth_getBlockByHash", false).await?)?;
+        let (state, account) = match self.account(subject, block.header.number).await {
+            Ok(account) => (None, account),
+            Err(_) => {
+                let finalized = self.block(json!("finalized"), "eth_getBlockByNumber", false).await?;
+                let account = self.account(subject, finalized.header.number).await?;
+                (Some(self.encoded(&finalized)?), account)
             }
-        }
-        Err(refused.unwrap_or_else(|| self.wrong("no eth_getProof")).into())
+        };
+        let slot = account.storage_proof.into_iter().next();
+        let slot = slot.ok_or_else(|| self.wrong("eth_getProof gave no slot"))?;
+        Ok(EvmShown::Absence { parent, state, account: nodes(account.account_proof), slot: nodes(slot.proof) })
+    }
+
+    async fn account(&self, subject: &Subject<'_>, height: u64) -> Result<AccountJson, ChainError> {
+        let slot = hold_slot(subject.execution_id, &subject.leg.hash());
+        self.node.ask("eth_getProof", json!([subject.leg.escrow, [slot], U64::from(height)])).await
+    }
+
+    /// That the leg was held: the escrow's event in the block that its hold names.
+    pub async fn held(&self, subject: &Subject<'_>, height: u64) -> Result<Evidence, BuildError> {
+        let block = self.block(json!(U64::from(height)), "eth_getBlockByNumber", true).await?;
+        let (_, hashes) = self.transactions(&block)?;
+        let receipts = self.receipts(&block, &hashes).await?;
+        let prepared = prepared_log(subject);
+        let made =
+            receipts.iter().zip(&hashes).find(|(receipt, _)| receipt.logs.iter().any(|log| log_bytes(log) == prepared));
+        let (_, transaction) = made.ok_or_else(|| self.wrong(format!("block {height} logged no hold of the leg")))?;
+        let block = Block { height, hash: Hash32(block.hash.0), time: block.header.timestamp };
+        Ok(subject.leaf(LegStatus::Held, block, Hash32(transaction.0), aes_protocol::keccak(&prepared)))
     }
 
     fn transactions(&self, block: &BlockJson) -> Result<(Vec<Vec<u8>>, Vec<B256>), ChainError> {
@@ -216,15 +221,16 @@ fn encode_receipt(receipt: &ReceiptJson) -> Vec<u8> {
 }
 
 fn is_of(log: &Log, escrow: Address, subject: &Subject, event_hash: &Hash32) -> bool {
-    let mut bytes = log.address.to_vec();
-    for topic in log.data.topics() {
-        bytes.extend_from_slice(topic.as_slice());
-    }
-    bytes.extend_from_slice(&log.data.data);
     let execution_id = log.data.topics().get(1);
     log.address == escrow
         && execution_id.is_some_and(|id| id.0 == subject.execution_id.0)
-        && aes_protocol::keccak(&bytes) == *event_hash
+        && aes_protocol::keccak(&log_bytes(log)) == *event_hash
+}
+
+/// What an event's hash is over.
+fn log_bytes(log: &Log) -> Vec<u8> {
+    let topics = log.data.topics().iter().flat_map(|topic| topic.0);
+    log.address.iter().copied().chain(topics).chain(log.data.data.iter().copied()).collect()
 }
 
 fn nodes(nodes: Vec<alloy_primitives::Bytes>) -> Vec<Bytes> {

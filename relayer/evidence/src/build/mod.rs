@@ -1,6 +1,7 @@
 //! Builders: they ask nodes for the parts of a proof, put it together and believe none of it. What they made is worth
 //! something only once a verifier has taken it.
 
+mod bitcoin;
 mod certificates;
 mod cosmos;
 mod evm;
@@ -8,23 +9,24 @@ mod file;
 mod trie;
 
 use aes_chains::ChainError;
-use aes_config::ConfigError;
-use aes_protocol::{ChainId, Hash32};
+use aes_config::{ConfigError, ManifestError};
+use aes_protocol::Hash32;
 
 use crate::ProofError;
+pub use bitcoin::BitcoinProofBuilder;
 pub use cosmos::CosmosProofBuilder;
 pub use evm::EvmProofBuilder;
-pub use file::FileBuilder;
+pub use file::{FileBuilder, LegBuilder};
 
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
     /// what the coordinator has taken in its last block is provable one header later
     #[error("no header proves yet that the coordinator knows execution {0}; try again after the next block")]
     NotYet(Hash32),
-    #[error("leg {leg}: this release proves nothing on {chain}")]
-    NoProof { leg: u8, chain: ChainId },
     #[error("leg {leg}: {source}")]
     Leg { leg: u8, source: Box<BuildError> },
     #[error(transparent)]

@@ -119,7 +119,8 @@ impl HomeRecord {
         if execution.execution_id() != *execution_id || execution.manifest_root != self.record.manifest_root {
             return Err(wrong("it does not hash to the execution's id"));
         }
-        let stands = |leaves: &[Evidence], root| leaves.is_empty() || aes_protocol::evidence_root(leaves) == root;
+        // No leaves have no root: where the record has one, the leaves must be there.
+        let stands = |leaves: &[Evidence], root| aes_protocol::evidence_root(leaves) == root;
         if !stands(&self.prepared, self.record.prepared_root) || !stands(&self.settled, self.record.settled_root) {
             return Err(wrong("its evidence does not hash to its roots"));
         }

@@ -112,3 +112,10 @@ fn event_hash(log: &Log) -> Hash32 {
     bytes.extend_from_slice(&log.data.data);
     keccak(&bytes)
 }
+
+/// The bytes of the event of the leg's own hold that its hash is over.
+#[cfg(feature = "build")]
+pub fn prepared_log(subject: &Subject) -> Vec<u8> {
+    let topics = [keccak(PREPARED.as_bytes()).0, subject.execution_id.0, subject.leg.hash().0];
+    [subject.leg.escrow.as_slice(), &topics.concat(), &terms(subject.leg, subject.deadline)].concat()
+}

@@ -15,6 +15,8 @@ use cosmwasm_schema::cw_serde;
 
 use crate::{ProofError, Subject};
 pub use absence::hold_slot;
+#[cfg(feature = "build")]
+pub(crate) use event::prepared_log;
 use header::Header;
 
 /// A finalized block within this many of the event's; a longer way belongs into the anchors.
@@ -46,8 +48,9 @@ pub enum EvmShown {
     Absence {
         /// RLP of the block before it, which is before the deadline
         parent: Bytes,
-        /// under which header's `stateRoot` the slot is shown empty: an empty slot was never anything else
-        state: u32,
+        /// RLP of a later block, trusted by itself, where the slot is shown empty under its `stateRoot` and not under the
+        /// leaf's own block's: nodes forget states, and a slot that is empty later was empty before
+        state: Option<Bytes>,
         /// trie nodes from `stateRoot` down to the escrow's account
         account: Vec<Bytes>,
         /// trie nodes from its `storageRoot` towards the hold's slot
@@ -70,18 +73,20 @@ impl EvmProof {
     pub fn verify(&self, subject: &Subject, anchors: &EvmAnchors) -> Result<Evidence, ProofError> {
         let escrow = escrow_of(subject)?;
         let headers = self.linked_headers()?;
-        let (Some(block), Some(last)) = (headers.first(), headers.last()) else {
-            return Err(ProofError::malformed("headers", "there are none"));
-        };
+        let block = headers.first().ok_or_else(|| ProofError::malformed("headers", "there are none"))?;
         let leaf = match &self.shown {
             EvmShown::Event { transaction_index, transaction, receipt, log } => {
                 let place = event::Place { block, transaction_index: *transaction_index, log: *log };
                 place.leaf(subject, escrow, transaction, receipt)?
             }
             EvmShown::Absence { parent, state, account, slot } => {
-                let state = usize::try_from(*state).ok().and_then(|at| headers.get(at));
-                let state = state.ok_or_else(|| ProofError::malformed("state", "there is no such header"))?;
                 absence::since_before(block, parent, subject.deadline)?;
+                let later = state.as_ref().map(Header::read).transpose()?;
+                let state = later.as_ref().unwrap_or(block);
+                if state.number < block.number {
+                    let cause = format!("it is of block {}, in which a hold could still come", state.number);
+                    return Err(ProofError::mismatch("state", cause));
+                }
                 let found = absence::empty_slot(state, subject, escrow, account, slot)?;
                 if let Some(pinned) = anchors.code_hashes.get(&subject.leg.escrow).filter(|pinned| **pinned != found) {
                     let cause = format!("the account has code {found}, the anchors say {pinned}");
@@ -90,18 +95,25 @@ impl EvmProof {
                 subject.leaf(aes_protocol::LegStatus::Absent, block.block(), Hash32::default(), Hash32::default())
             }
         };
-        if !anchors.blocks.contains(&last.hash) {
-            let what = format!("block {} ({}) of {}", last.number, last.hash, subject.leg.chain);
-            return Err(ProofError::NotAnchored { what });
+        for (hash, number) in self.rests_on()? {
+            if !anchors.blocks.contains(&hash) {
+                return Err(ProofError::NotAnchored {
+                    what: format!("block {number} ({hash}) of {}", subject.leg.chain),
+                });
+            }
         }
         Ok(leaf)
     }
 
-    /// Hash and height of the block that must be trusted.
-    pub fn rests_on(&self) -> Result<(Hash32, u64), ProofError> {
+    /// Hash and height of the blocks that must be trusted: the last header, and the one whose state is shown.
+    pub fn rests_on(&self) -> Result<Vec<(Hash32, u64)>, ProofError> {
         let last = self.headers.last().ok_or_else(|| ProofError::malformed("headers", "there are none"))?;
-        let header = Header::read(last)?;
-        Ok((header.hash, header.number))
+        let state = match &self.shown {
+            EvmShown::Absence { state, .. } => state.as_ref(),
+            EvmShown::Event { .. } => None,
+        };
+        let of = |bytes| Header::read(bytes).map(|header| (header.hash, header.number));
+        std::iter::once(last).chain(state).map(of).collect()
     }
 
     fn linked_headers(&self) -> Result<Vec<Header>, ProofError> {

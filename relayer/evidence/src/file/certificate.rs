@@ -14,7 +14,7 @@ impl Recover for Secp256k1 {
     }
 }
 
-pub(super) fn verify(
+pub(crate) fn verify(
     certificate: &Certificate,
     statement: &Statement,
     domain: &Domain,

@@ -3,15 +3,19 @@
 
 mod anchors;
 mod certificate;
+mod report;
 mod verify;
 
 use aes_protocol::{Certificate, ChainId, Decision, Evidence, Execution, Hash32, Leg};
 use cosmwasm_schema::cw_serde;
 
+use crate::bitcoin::BitcoinProof;
 use crate::cosmos::{CosmosProof, RecordProof};
 use crate::evm::EvmProof;
-pub use anchors::{Anchor, Anchors};
-pub use verify::{CertificateReport, Finding, HomeReport, LegReport, PhaseReport, Report, Verdict};
+pub use anchors::{Anchor, Anchors, Basis};
+#[cfg(feature = "build")]
+pub(crate) use certificate::verify as verify_certificate;
+pub use report::{CertificateReport, Finding, HomeReport, LegReport, PhaseReport, Report, Verdict};
 
 #[cw_serde]
 pub struct ProofFile {
@@ -50,6 +54,7 @@ pub struct Shown {
 pub enum NativeProof {
     Evm(EvmProof),
     Cosmos(CosmosProof),
+    Bitcoin(BitcoinProof),
 }
 
 /// What the attestors signed of one moment.

@@ -3,27 +3,27 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use aes_chains::evm::Node;
-use aes_cli::devnet::RELAYER;
+use aes_cli::context::Context;
+use aes_cli::devnet::{BitcoinOptions, RELAYER};
 use aes_coordinator::msg::{ExecutionResponse, State};
 use aes_e2e::net::Net;
-use aes_evidence::build::{CosmosProofBuilder, EvmProofBuilder, FileBuilder};
+use aes_evidence::build::FileBuilder;
 use aes_evidence::evm::EvmShown;
-use aes_evidence::file::{Anchors, NativeProof, ProofFile, Shown, Verdict};
+use aes_evidence::file::{Anchor, Anchors, LegProofs, NativeProof, ProofFile, Shown, Verdict};
 use aes_evidence::Subject;
-use aes_protocol::{ChainKind, Leg};
-use anyhow::{ensure, Result};
+use aes_protocol::{AttestorSet, LegStatus};
+use anyhow::{ensure, Context as _, Result};
 
-const LEGS: [&str; 4] = ["polygon lock 2", "allianza unlock 1", "ethereum mint 0.5", "polygon mint 0.5"];
+const LEGS: [&str; 4] = ["polygon lock 2", "allianza unlock 1", "bitcoin unlock 0.5", "ethereum mint 0.5"];
 const TIMES: u32 = 50;
 const VERIFY4_MS: f64 = 10.0;
 
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
-    let net = Net::start(|_| ()).await?;
+    let bitcoin = BitcoinOptions { block_time: Duration::from_millis(300), ..BitcoinOptions::default() };
+    let net = Net::start(|options| options.bitcoin = Some(bitcoin)).await?;
     let measured = measure(&net).await;
     net.end(Vec::new()).await?;
     Ok(if measured? < VERIFY4_MS { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -32,20 +32,25 @@ async fn main() -> Result<ExitCode> {
 async fn measure(net: &Net) -> Result<f64> {
     let committed = net.open(&LEGS, 600).await?;
     net.prepare_all(&committed).await?;
-    net.until_state(&committed.execution_id, State::Finalized).await?;
+    let committed = net.until_state(&committed.execution_id, State::Finalized).await?;
     let gas = net.devnet.account(RELAYER)?.evm.to_string();
     net.devnet.ethereum.set_balance(&gas, 0).await?;
-    let rolled_back = net.open(&LEGS, 25).await?;
+    let rolled_back = net.open(&LEGS, 60).await?;
     net.prepare_all(&rolled_back).await?;
-    net.until_state(&rolled_back.execution_id, State::RolledBack).await?;
+    let rolled_back = net.until_state(&rolled_back.execution_id, State::RolledBack).await?;
 
-    let file = file(net, &committed).await?;
-    let mut by_kind: BTreeMap<&str, Vec<[f64; 3]>> = BTreeMap::new();
-    for (execution, file) in [(&committed, &file), (&rolled_back, &self::file(net, &rolled_back).await?)] {
+    let Context { config, manifest, home, chains } = &net.user;
+    let builder = FileBuilder { config, manifest, home: home.as_ref(), chains };
+    let bench = Bench { sets: builder.sets().await?, builder };
+    let file = bench.builder.build(&committed.execution_id).await?;
+    let mut by_kind: BTreeMap<String, Vec<[f64; 3]>> = BTreeMap::new();
+    for (execution, file) in
+        [(&committed, &file), (&rolled_back, &bench.builder.build(&rolled_back.execution_id).await?)]
+    {
         for legs in &file.legs {
-            let Some(shown) = &legs.settled else { continue };
-            let kind = kind_of(shown);
-            by_kind.entry(kind).or_default().push(of_leg(net, execution, &legs.leg, shown).await?);
+            for shown in [&legs.held, &legs.settled].into_iter().flatten() {
+                by_kind.entry(kind_of(shown)).or_default().push(bench.of_leg(execution, legs, shown).await?);
+            }
         }
     }
     for (kind, legs) in by_kind {
@@ -58,9 +63,7 @@ async fn measure(net: &Net) -> Result<f64> {
     println!("figure evidence.bytes.home {home} bytes");
     println!("figure evidence.bytes.file4 {} bytes", serde_json::to_string(&file)?.len());
 
-    let mut anchors = pinned(&file)?;
-    let set = net.user.home.attestor_set(None).await?.set;
-    anchors.attestor_sets.push(set);
+    let anchors = bench.pinned(&file.rests_on());
     let begun = Instant::now();
     for _ in 0..TIMES {
         ensure!(file.verify(&anchors)?.verdict == Verdict::Proved, "the file of four legs is not proved");
@@ -70,52 +73,52 @@ async fn measure(net: &Net) -> Result<f64> {
     Ok(verify4)
 }
 
-async fn file(net: &Net, execution: &ExecutionResponse) -> Result<ProofFile> {
-    let context = &net.user;
-    let builder = FileBuilder { config: &context.config, manifest: &context.manifest, chains: &context.chains };
-    Ok(builder.build(&execution.execution_id).await?)
-}
-
-fn pinned(file: &ProofFile) -> Result<Anchors> {
-    let mut anchors = Anchors::default();
-    for anchor in file.rests_on()? {
-        anchors.pin(&anchor);
-    }
-    Ok(anchors)
-}
-
-fn kind_of(shown: &Shown) -> &'static str {
-    match &shown.proof {
-        NativeProof::Evm(proof) => match proof.shown {
-            EvmShown::Event { .. } => "evm",
-            EvmShown::Absence { .. } => "evm_absent",
-        },
+fn kind_of(shown: &Shown) -> String {
+    let chain = match &shown.proof {
+        NativeProof::Evm(_) => "evm",
         NativeProof::Cosmos(_) => "cosmwasm",
+        NativeProof::Bitcoin(_) => "bitcoin",
+    };
+    let by_state = matches!(&shown.proof, NativeProof::Evm(proof) if matches!(proof.shown, EvmShown::Absence { .. }));
+    match shown.leaf.status {
+        LegStatus::Held => format!("{chain}_held"),
+        LegStatus::Absent if by_state => format!("{chain}_absent"),
+        _ => chain.to_owned(),
     }
 }
 
-/// Bytes of the JSON, milliseconds to build, milliseconds to verify.
-async fn of_leg(net: &Net, execution: &ExecutionResponse, leg: &Leg, shown: &Shown) -> Result<[f64; 3]> {
-    let subject = Subject { execution_id: &execution.execution_id, leg, deadline: execution.deadline };
-    let config = net.user.config.chain(&leg.chain)?;
-    let begun = Instant::now();
-    if leg.chain.kind() == ChainKind::Evm {
-        let node = Arc::new(Node::new(leg.chain.clone(), config)?);
-        EvmProofBuilder::new(node).build(&subject, &shown.leaf, None).await?;
-    } else {
-        let rpc = config.rpc.first().map_or("", |at| at.expose().as_str());
-        CosmosProofBuilder::new(&leg.chain, rpc)?.build(&subject, &shown.leaf).await?;
-    }
-    let build = begun.elapsed().as_secs_f64() * 1000.0;
+struct Bench<'a> {
+    builder: FileBuilder<'a>,
+    sets: Vec<AttestorSet>,
+}
 
-    let mut anchors = Anchors::default();
-    for anchor in shown.proof.rests_on(&leg.chain)? {
-        anchors.pin(&anchor);
+impl Bench<'_> {
+    fn pinned(&self, rests_on: &[Anchor]) -> Anchors {
+        let deployment = Some(self.builder.manifest.domain.clone());
+        let mut anchors = Anchors { deployment, attestor_sets: self.sets.clone(), ..Anchors::default() };
+        rests_on.iter().for_each(|anchor| anchors.pin(anchor));
+        anchors
     }
-    let begun = Instant::now();
-    for _ in 0..TIMES {
-        ensure!(shown.proof.verify(&subject, &anchors)? == shown.leaf, "another leaf than was built for");
+
+    /// Bytes of the JSON, milliseconds to build, milliseconds to verify.
+    async fn of_leg(&self, execution: &ExecutionResponse, legs: &LegProofs, shown: &Shown) -> Result<[f64; 3]> {
+        let leg = &legs.leg;
+        let subject = Subject { execution_id: &execution.execution_id, leg, deadline: execution.deadline };
+        let entry = execution.legs.get(usize::from(leg.index)).context("a leg that the coordinator has not")?;
+        let builder = self.builder.leg(subject, &self.sets, entry.presigned.clone()).await?;
+        let held = legs.held.as_ref().map(|held| &held.leaf);
+        let begun = Instant::now();
+        builder.proof(&shown.leaf, held).await?;
+        let build = begun.elapsed().as_secs_f64() * 1000.0;
+
+        let anchors = self.pinned(&shown.proof.rests_on(&leg.chain)?);
+        let domain = &self.builder.manifest.domain;
+        let begun = Instant::now();
+        for _ in 0..TIMES {
+            let proved = shown.proof.verify(&subject, domain, &anchors)?;
+            ensure!(proved == shown.leaf, "another leaf than was built for");
+        }
+        let verify = begun.elapsed().as_secs_f64() * 1000.0 / f64::from(TIMES);
+        Ok([serde_json::to_string(&shown.proof)?.len() as f64, build, verify])
     }
-    let verify = begun.elapsed().as_secs_f64() * 1000.0 / f64::from(TIMES);
-    Ok([serde_json::to_string(&shown.proof)?.len() as f64, build, verify])
 }
