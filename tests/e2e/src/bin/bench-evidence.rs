@@ -11,7 +11,7 @@ use aes_coordinator::msg::{ExecutionResponse, State};
 use aes_e2e::net::Net;
 use aes_evidence::build::FileBuilder;
 use aes_evidence::evm::EvmShown;
-use aes_evidence::file::{Anchor, Anchors, LegProofs, NativeProof, ProofFile, Shown, Verdict};
+use aes_evidence::file::{Anchor, Anchors, LegProofs, NativeProof, Shown, Verdict};
 use aes_evidence::Subject;
 use aes_protocol::{AttestorSet, LegStatus};
 use anyhow::{ensure, Context as _, Result};
