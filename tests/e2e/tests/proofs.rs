@@ -150,7 +150,7 @@ async fn a_rolled_back_execution_is_proved_with_the_leg_that_was_never_held(net:
 }
 
 async fn a_deposit_on_bitcoin_is_proved_whichever_way_it_ends(net: &Net) -> Result<()> {
-    let legs = [net.leg("polygon lock 100")?, format!("bitcoin unlock 100 to {}", net.bitcoin_account(USER)?.1)];
+    let legs = [net.leg("polygon lock 100")?, format!("bitcoin unlock 100 to {}", net.devnet.bitcoin_account(USER)?.1)];
     let execution = net.open_in(&net.user, &legs, 600).await?;
     net.prepare_all(&execution).await?;
     net.until_state(&execution.execution_id, State::Finalized).await?;
