@@ -74,7 +74,7 @@ async fn an_execution_is_signed_on_proofs_from_its_opening_to_its_record() {
     let recorded = user.done(user.home.send(&record).await).await;
 
     // What a third party gets: the leg as it was held, as it ended, and the record.
-    let builder = CosmosProofBuilder::new(&chain_id(), &rpc[0]).unwrap();
+    let builder = CosmosProofBuilder::connect(&chain_id(), &[rpc[0].parse().unwrap()]).await.unwrap();
     let subject = Subject { execution_id: &execution_id, leg: &leg, deadline };
     for (name, told) in [("held", &held.evidence[0]), ("finalized", &settled.evidence[0])] {
         let built = Instant::now();
@@ -136,7 +136,7 @@ async fn a_leg_never_held_is_proved_absent_and_what_is_believed_outlives_a_resta
     assert_eq!(settled.evidence.first(), Some(&absent));
 
     let leg = user.leg().await;
-    let builder = CosmosProofBuilder::new(&chain_id(), &rpc[0]).unwrap();
+    let builder = CosmosProofBuilder::connect(&chain_id(), &[rpc[0].parse().unwrap()]).await.unwrap();
     let subject = Subject { execution_id: &execution_id, leg: &leg, deadline };
     let proof = builder.build(&subject, &absent).await.unwrap();
     let anchors = builder.anchors_of(&proof.runs).unwrap();
