@@ -1,9 +1,9 @@
 //! Asks all attestors at once and makes a certificate of the first `threshold` that agree. Trusts none of them:
 //! every signature is recovered, and what comes with the statement must be the same bytes from each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use aes_protocol::{AttestorSet, Bytes, Certificate, DecisionLeaf, Domain, Evidence, Statement};
+use aes_protocol::{AttestorSet, Bytes, Certificate, ChainId, DecisionLeaf, Domain, Evidence, Statement};
 use tokio::task::JoinSet;
 
 use crate::client::{AttestRefusal, AttestorClient};
@@ -28,13 +28,19 @@ pub struct QuorumError {
     /// attestors that had not answered when the rest could no longer reach the threshold
     pub unanswered: usize,
     pub refusals: Vec<AttestRefusal>,
+    /// where what was signed differs: the chains whose evidence does, and none but the home chain for a decision
+    pub disputed: Option<BTreeSet<ChainId>>,
 }
 
 fn describe(error: &QuorumError) -> String {
-    let QuorumError { threshold, signed, unanswered, refusals } = error;
+    let QuorumError { threshold, signed, unanswered, refusals, disputed } = error;
     let mut text = format!("fewer than {threshold} attestors agree");
     if *unanswered > 0 {
         text.push_str(&format!("; {unanswered} had not answered yet"));
+    }
+    if let Some(disputed) = disputed {
+        let chains: Vec<&str> = disputed.iter().map(ChainId::as_str).collect();
+        text.push_str(&format!("; they differ about {}", chains.join(", ")));
     }
     for (signer, statement) in signed {
         text.push_str(&format!("; {signer} signed {statement:?}"));
@@ -99,7 +105,8 @@ impl Quorum {
         asking.detach_all();
         let signed =
             groups.iter().flat_map(|group| group.signatures.keys().map(|signer| (signer.clone(), group.statement)));
-        Err(QuorumError { threshold: set.threshold, signed: signed.collect(), unanswered, refusals })
+        let (signed, disputed) = (signed.collect(), disputed(&groups, &domain.home_chain));
+        Err(QuorumError { threshold: set.threshold, signed, unanswered, refusals, disputed })
     }
 }
 
@@ -130,6 +137,14 @@ fn join(groups: &mut Vec<Group>, answer: Answer) -> &mut Group {
     let group = &mut groups[position];
     group.signatures.insert(signer, signature);
     group
+}
+
+fn disputed(groups: &[Group], home: &ChainId) -> Option<BTreeSet<ChainId>> {
+    let (first, others) = groups.split_first().filter(|(_, others)| !others.is_empty())?;
+    let leaves = others.iter().flat_map(|other| first.evidence.iter().zip(&other.evidence));
+    let chains: BTreeSet<ChainId> =
+        leaves.filter(|(one, other)| one != other).map(|(one, _)| one.chain.clone()).collect();
+    Some(if chains.is_empty() { BTreeSet::from([home.clone()]) } else { chains })
 }
 
 fn certify(group: &Group, set: &AttestorSet) -> Certified {

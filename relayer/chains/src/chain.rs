@@ -46,6 +46,14 @@ pub struct Hold {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TxId(pub String);
 
+/// A leg whose payment failed in a settlement that is in a block: it is held as before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unpaid {
+    pub execution_id: Hash32,
+    pub leg_hash: Hash32,
+    pub cause: String,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// not in a block yet
@@ -53,6 +61,7 @@ pub enum Outcome {
     Included {
         height: u64,
         time: u64,
+        unpaid: Vec<Unpaid>,
     },
     /// in a block, and reverted there
     Failed {

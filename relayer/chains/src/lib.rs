@@ -9,7 +9,9 @@ mod error;
 pub mod evm;
 mod home;
 
-pub use chain::{Chain, Depth, EscrowMessage, GasAccount, Head, Hold, HoldStatus, Outcome, SettlementItem, TxId};
+pub use chain::{
+    Chain, Depth, EscrowMessage, GasAccount, Head, Hold, HoldStatus, Outcome, SettlementItem, TxId, Unpaid,
+};
 pub use connect::{connect, connect_chain, connect_with, Chains, ConnectError};
 pub use error::ChainError;
 pub use home::{Announced, Home};

@@ -164,7 +164,13 @@ impl Devnet {
             devnet.run(name, async move { commands::attest::serve(&context, listener, shutdown).await });
         }
         files.write(RELAYER, Some(RELAYER), |config| {
-            config.relay = Some(RelayConfig { database: "relayer.sqlite".into(), attestors, bump_after: 30 });
+            config.relay = Some(RelayConfig {
+                database: "relayer.sqlite".into(),
+                attestors,
+                bump_after: 30,
+                stalled_after: BTreeMap::new(),
+                listen: None,
+            });
             Ok(())
         })?;
         if options.relayer {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use aes_protocol::{AttestorSet, ChainId, Conservation};
+use aes_protocol::{AttestorSet, ChainId, ChainKind, Conservation};
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::{AttestorAt, Endpoint};
@@ -148,6 +149,24 @@ pub struct RelayConfig {
     /// seconds a transaction may wait before its fee is raised
     #[serde(default = "default_bump")]
     pub bump_after: u64,
+    /// per chain, seconds without a newer final block after which nothing new goes there
+    #[serde(default)]
+    pub stalled_after: BTreeMap<ChainId, u64>,
+    /// where it answers `GET /metrics` and `GET /v1/health`; loopback only
+    pub listen: Option<SocketAddr>,
+}
+
+impl RelayConfig {
+    /// Well beyond what is usual: CometBFT blocks come in seconds, Ethereum finalizes every 6.4 minutes, and a Bitcoin block
+    /// takes longer than three hours once in centuries.
+    pub fn stalled_after(&self, chain: &ChainId) -> Duration {
+        let usual = match chain.kind() {
+            ChainKind::Cosmos => 120,
+            ChainKind::Evm => 1_800,
+            ChainKind::Bitcoin => 10_800,
+        };
+        Duration::from_secs(self.stalled_after.get(chain).copied().unwrap_or(usual))
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

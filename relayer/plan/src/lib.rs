@@ -4,7 +4,7 @@
 mod view;
 
 use aes_protocol::{ChainId, Decision};
-pub use view::{HoldView, Kind, LegView, Sight, State, Status, View};
+pub use view::{HoldView, Kind, LegView, Sight, Standing, State, Status, View};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -45,9 +45,10 @@ pub fn plan(view: &View) -> Vec<Action> {
 
 fn open(view: &View) -> Vec<Action> {
     let at_home = |action| if view.in_flight.is_none() { vec![action] } else { Vec::new() };
+    let rollback = |leg, cause| at_home(Action::Rollback { reason: Reason::AtomicityFailure { leg, cause } });
     let failure = view.legs.iter().find_map(|leg| Some((leg.leg.index, failure_of(leg, view.deadline)?)));
     if let (Some((leg, cause)), true) = (failure, view.may_rollback) {
-        return at_home(Action::Rollback { reason: Reason::AtomicityFailure { leg, cause } });
+        return rollback(leg, cause);
     }
     if view.home_time >= view.deadline {
         return at_home(Action::Rollback { reason: Reason::DeadlinePassed });
@@ -57,6 +58,11 @@ fn open(view: &View) -> Vec<Action> {
     };
     if view.legs.iter().all(held_at_final) {
         return at_home(Action::Commit);
+    }
+    // nothing new goes there, so this will not be held in any time to count on
+    if let Some(LegView { leg, .. }) = view.legs.iter().find(|leg| leg.standing != Standing::Sound) {
+        let cause = format!("{} stopped finalizing", leg.chain);
+        return if view.may_rollback { rollback(leg.index, cause) } else { Vec::new() };
     }
     let held_at_soft = |leg: &LegView| {
         leg.sight.as_ref().is_some_and(|sight| sight.soft.is_some_and(|hold| hold.is_held(view.deadline)))
@@ -74,6 +80,10 @@ fn open(view: &View) -> Vec<Action> {
 
 /// Why a leg can never become held as the execution says.
 fn failure_of(leg: &LegView, deadline: u64) -> Option<String> {
+    if leg.standing == Standing::Disputed {
+        // whatever it shows us
+        return Some(format!("attestors disagree about {}", leg.leg.chain));
+    }
     let Some(sight) = &leg.sight else { return leg.cannot_prepare.clone() };
     match sight.last {
         Some(hold) if hold.is_held(deadline) => None,

@@ -54,11 +54,23 @@ pub struct Sight {
     pub final_time: u64,
 }
 
+/// Whether a chain may be given something new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Standing {
+    Sound,
+    /// no newer final block for too long, or no answer
+    Stalled,
+    /// attestors have signed different things about it
+    Disputed,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LegView {
     pub leg: Leg,
     /// none while the chain does not answer: nothing is done there, and nothing that needs the leg
     pub sight: Option<Sight>,
+    /// of its chain
+    pub standing: Standing,
     pub in_flight: Option<Kind>,
     /// why this relayer cannot prepare it, where it tried and was told so
     pub cannot_prepare: Option<String>,

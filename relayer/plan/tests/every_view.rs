@@ -2,13 +2,14 @@
 
 mod support;
 
-use aes_plan::{plan, Action, HoldView, Kind, LegView, Reason, Sight, State, Status, View};
+use aes_plan::{plan, Action, HoldView, Kind, LegView, Reason, Sight, Standing, State, Status, View};
 use aes_protocol::{Decision, Function};
 use proptest::prelude::*;
 use support::{leg, DEADLINE};
 
 const STATES: [State; 5] = [State::Open, State::Committed, State::Aborted, State::Finalized, State::RolledBack];
 const LEG_FLIGHTS: [Option<Kind>; 3] = [None, Some(Kind::PrepareReserve), Some(Kind::Settle)];
+const STANDINGS: [Standing; 3] = [Standing::Sound, Standing::Stalled, Standing::Disputed];
 const FUNCTIONS: [Function; 5] = [Function::Lock, Function::Mint, Function::Transfer, Function::Unlock, Function::Burn];
 
 fn hold(status: Status) -> Option<HoldView> {
@@ -37,9 +38,19 @@ fn is_held_at_final(leg: &LegView) -> bool {
     leg.sight.as_ref().is_some_and(|sight| sight.last == hold(Status::Held))
 }
 
+/// A chain stands still before everything is held for good, or is disputed.
+fn is_given_up(view: &View) -> bool {
+    let any = |standing| view.legs.iter().any(|leg| leg.standing == standing);
+    any(Standing::Disputed) || (any(Standing::Stalled) && !view.legs.iter().all(is_held_at_final))
+}
+
 /// The promises of a single plan.
 fn check(view: &View) {
     let actions = plan(view);
+    if view.state == State::Open && view.may_rollback && is_given_up(view) {
+        let rolls_back = matches!(actions.as_slice(), [Action::Rollback { .. }]);
+        assert_eq!(rolls_back, view.in_flight.is_none(), "what is inside a stalled chain rolls back: {view:?}");
+    }
     for action in &actions {
         match action {
             Action::Commit => {
@@ -54,7 +65,9 @@ fn check(view: &View) {
                 match reason {
                     Reason::AtomicityFailure { leg, .. } => {
                         assert!(view.may_rollback);
-                        assert!(!is_held_at_final(&view.legs[usize::from(*leg)]), "a held leg is no failure: {view:?}");
+                        let leg = &view.legs[usize::from(*leg)];
+                        let held = is_held_at_final(leg) && leg.standing == Standing::Sound;
+                        assert!(!held, "a held leg is no failure: {view:?}");
                     }
                     Reason::DeadlinePassed => assert!(view.home_time >= view.deadline),
                 }
@@ -62,6 +75,7 @@ fn check(view: &View) {
             Action::PrepareReserve { leg } => {
                 assert_eq!(view.state, State::Open);
                 assert!(view.home_time < view.deadline);
+                assert!(view.legs.iter().all(|leg| leg.standing == Standing::Sound), "nothing new there: {view:?}");
                 let leg = &view.legs[usize::from(*leg)];
                 assert!(!leg.leg.function.is_account_sourced());
                 assert_eq!(leg.in_flight, None);
@@ -114,10 +128,13 @@ fn leg_views(index: u8) -> Vec<LegView> {
     let mut views = Vec::new();
     for function in [Function::Lock, Function::Mint] {
         for sight in sights() {
-            for in_flight in LEG_FLIGHTS {
-                for cannot_prepare in [None, Some("insufficient gas".to_string())] {
-                    views.push(LegView { leg: leg(index, function), sight: sight.clone(), in_flight, cannot_prepare });
-                }
+            let view = |standing, in_flight, cannot_prepare| {
+                let (leg, sight) = (leg(index, function), sight.clone());
+                LegView { leg, sight, standing, in_flight, cannot_prepare }
+            };
+            for cannot_prepare in [None, Some("insufficient gas".to_string())] {
+                views.extend(LEG_FLIGHTS.map(|in_flight| view(Standing::Sound, in_flight, cannot_prepare.clone())));
+                views.extend(STANDINGS[1..].iter().map(|standing| view(*standing, None, cannot_prepare.clone())));
             }
         }
     }
@@ -161,13 +178,17 @@ fn every_view_of_two_legs() {
 
 fn any_leg() -> impl Strategy<Value = LegView> {
     let cause = prop::option::weighted(0.2, Just("refused".to_string()));
-    (prop::sample::select(&FUNCTIONS), prop::sample::select(sights()), prop::sample::select(&LEG_FLIGHTS), cause)
-        .prop_map(|(function, sight, in_flight, cannot_prepare)| LegView {
+    let standing = prop_oneof![8 => Just(Standing::Sound), 1 => prop::sample::select(&STANDINGS)];
+    let flight = prop::sample::select(&LEG_FLIGHTS);
+    (prop::sample::select(&FUNCTIONS), prop::sample::select(sights()), standing, flight, cause).prop_map(
+        |(function, sight, standing, in_flight, cannot_prepare)| LegView {
             leg: leg(0, function),
             sight,
+            standing,
             in_flight,
             cannot_prepare,
-        })
+        },
+    )
 }
 
 proptest! {

@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use aes_plan::{plan, Action, HoldView, LegView, Sight, State, Status, View};
+use aes_plan::{plan, Action, HoldView, LegView, Sight, Standing, State, Status, View};
 use aes_protocol::{Decision, Function};
 use support::{leg, DEADLINE};
 
@@ -18,12 +18,20 @@ enum Hold {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Link {
+    Up,
+    Down,
+    /// it answers, and was called stalled
+    Stalled,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct ChainLeg {
     soft: Hold,
     last: Hold,
     refused: bool,
-    /// the chain answers, and its escrow takes reserve prepares, and we have gas there for a tombstone
-    up: bool,
+    link: Link,
+    /// its escrow takes reserve prepares, and we have gas there for a tombstone
     funded: bool,
 }
 
@@ -53,12 +61,13 @@ impl World {
         };
         let legs = self.legs.iter().zip(FUNCTIONS).zip(0u8..).map(|((chain, function), index)| LegView {
             leg: leg(index * 2, function),
-            sight: chain.up.then(|| Sight {
+            sight: (chain.link != Link::Down).then(|| Sight {
                 soft: hold(chain.soft),
                 soft_time: time,
                 last: hold(chain.last),
                 final_time: time,
             }),
+            standing: if chain.link == Link::Stalled { Standing::Stalled } else { Standing::Sound },
             in_flight: None,
             cannot_prepare: chain.refused.then(|| "insufficient gas".into()),
         });
@@ -114,7 +123,9 @@ impl World {
                 next.push(with(&|leg| leg.soft = Hold::Held));
             }
             next.push(with(&|leg| leg.last = leg.soft));
-            next.push(with(&|leg| leg.up = !leg.up));
+            for link in [Link::Up, Link::Down, Link::Stalled] {
+                next.push(with(&|leg| leg.link = link));
+            }
         }
         next
     }
@@ -130,7 +141,7 @@ impl World {
     fn ends(mut self) -> bool {
         self.late = true;
         for leg in &mut self.legs {
-            leg.up = true;
+            leg.link = Link::Up;
         }
         for _ in 0..12 {
             for action in plan(&self.view()) {
@@ -153,7 +164,7 @@ fn every_reachable_state_is_atomic_and_ends() {
                 soft: Hold::None,
                 last: Hold::None,
                 refused: false,
-                up: true,
+                link: Link::Up,
                 funded: funded & (1 << index) != 0,
             };
             todo.push(World { state: 0, late: false, may_rollback, legs: [leg(0), leg(1), leg(2)] });
@@ -178,12 +189,27 @@ fn every_reachable_state_is_atomic_and_ends() {
 
 #[test]
 fn a_leg_that_cannot_be_prepared_rolls_back_at_once() {
-    let leg = ChainLeg { soft: Hold::Held, last: Hold::Held, refused: false, up: true, funded: true };
-    let mint = ChainLeg { soft: Hold::None, last: Hold::None, refused: true, up: true, funded: false };
+    let leg = ChainLeg { soft: Hold::Held, last: Hold::Held, refused: false, link: Link::Up, funded: true };
+    let mint = ChainLeg { soft: Hold::None, last: Hold::None, refused: true, link: Link::Up, funded: false };
     let world = World { state: 0, late: false, may_rollback: true, legs: [leg, leg, mint] };
     let reason = aes_plan::Reason::AtomicityFailure { leg: 2, cause: "insufficient gas".into() };
     assert_eq!(plan(&world.view()), vec![Action::Rollback { reason }]);
     // somebody without the right to roll back tries on: the gas may come
     let stranger = World { may_rollback: false, ..world };
     assert_eq!(plan(&stranger.view()), vec![Action::PrepareReserve { leg: 2 }]);
+}
+
+#[test]
+fn a_stalled_chain_gets_nothing_new_and_what_is_not_wholly_held_rolls_back() {
+    let held = ChainLeg { soft: Hold::Held, last: Hold::Held, refused: false, link: Link::Up, funded: true };
+    let stalled = |last| ChainLeg { link: Link::Stalled, last, ..held };
+    let nothing = ChainLeg { soft: Hold::None, last: Hold::None, ..held };
+    let world = |legs, may_rollback| World { state: 0, late: false, may_rollback, legs };
+    let reason = aes_plan::Reason::AtomicityFailure { leg: 0, cause: "eip155:1 stopped finalizing".into() };
+    for last in [Hold::None, Hold::Held] {
+        let rollback = Action::Rollback { reason: reason.clone() };
+        assert_eq!(plan(&world([stalled(last), held, nothing], true).view()), [rollback]);
+        assert_eq!(plan(&world([stalled(last), held, nothing], false).view()), []);
+    }
+    assert_eq!(plan(&world([stalled(Hold::Held), held, held], true).view()), [Action::Commit]);
 }

@@ -9,6 +9,7 @@ use aes_coordinator::msg::{ExecuteMsg, RollbackReason};
 use aes_plan::{Action, Kind, Reason, State};
 use aes_protocol::{manifest_tree, Hash32, Leg};
 use aes_store::Cover;
+use aes_telemetry::{fault, Fault};
 use futures::future::join_all;
 use tokio::task::JoinSet;
 
@@ -60,7 +61,7 @@ async fn at_home(parts: Arc<Parts>, flight: u64, execution_id: Hash32, act: AtHo
         Err(ChainError::Refused { cause, .. }) => {
             tracing::info!(execution = %execution_id, "the coordinator refused: {cause}");
         }
-        Err(error) => tracing::warn!(execution = %execution_id, "{error}; trying again"),
+        Err(error) => not_sent(&error),
     }
 }
 
@@ -141,17 +142,25 @@ async fn prepare_reserves(parts: Arc<Parts>, execution_id: Hash32, reserves: Opt
             match parts.hand_over(flight, chain.submit(&message)).await {
                 Ok(_) => {}
                 Err(error @ ChainError::InsufficientGas { .. }) => {
-                    tracing::warn!(execution = %execution_id, "{error}");
+                    not_sent(&error);
                     parts.cannot_prepare(&Cover { execution_id, leg: Some(leg.index) }, "insufficient gas");
                 }
                 Err(ChainError::Refused { cause, .. }) => {
                     parts.cannot_prepare(&Cover { execution_id, leg: Some(leg.index) }, &cause);
                 }
-                Err(error) => tracing::warn!(execution = %execution_id, "{error}; trying again until the deadline"),
+                Err(error) => not_sent(&error),
             }
         }
     }))
     .await;
+}
+
+/// What the plan still wants is sent again, whatever it is.
+pub fn not_sent(error: &ChainError) {
+    match error {
+        ChainError::InsufficientGas { .. } => fault!(Fault::InsufficientGas, "{error}; what is to be sent there waits"),
+        _ => fault!(Fault::NotSent, "{error}; trying again"),
+    }
 }
 
 impl Parts {

@@ -1,14 +1,16 @@
 //! What was last seen of everything, and what is on its way: the facts that `plan` is asked with.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use aes_chains::TxId;
 use aes_coordinator::msg::ExecutionResponse;
-use aes_plan::{plan, Action, Kind, LegView, Sight, State, Status, View};
+use aes_plan::{plan, Action, Kind, LegView, Sight, Standing, State, Status, View};
 use aes_protocol::{AttestorSet, ChainId, Hash32, Leg};
 use aes_store::Cover;
 use tokio::time::Instant;
+
+use crate::standing::Known;
 
 /// The first wait after an attempt; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -19,10 +21,12 @@ const LONGEST_WAIT_SPENT: Duration = Duration::from_secs(600);
 #[derive(Default)]
 pub struct Board {
     pub home_time: Option<u64>,
+    /// whether the last look at the home chain was answered
+    pub home_reachable: bool,
     pub set: Option<AttestorSet>,
     pub executions: BTreeMap<Hash32, Tracked>,
     pub flights: BTreeMap<u64, Flight>,
-    pub unreachable: BTreeSet<ChainId>,
+    pub chains: BTreeMap<ChainId, Known>,
     last_flight: u64,
 }
 
@@ -30,6 +34,7 @@ pub struct Board {
 pub struct Tracked {
     pub number: u64,
     pub state: State,
+    pub opened_at: u64,
     pub deadline: u64,
     pub may_rollback: bool,
     pub manifest_root: Hash32,
@@ -44,6 +49,10 @@ pub struct Tracked {
 pub struct TrackedLeg {
     pub leg: Leg,
     pub sight: Option<Sight>,
+    /// its node answers nonsense about it, and that was said
+    pub blind: bool,
+    /// what was reported of it, soft and final
+    pub reported: (Option<Status>, Option<Status>),
     pub cannot_prepare: Option<String>,
 }
 
@@ -79,6 +88,8 @@ pub struct Flight {
     /// once a node has taken it
     pub tx: Option<TxId>,
     pub since: Instant,
+    /// its node answers nonsense about it, and that was said
+    pub blind: bool,
     pub ended: bool,
 }
 
@@ -95,10 +106,16 @@ pub struct Ready {
 }
 
 impl Board {
+    pub fn new(chains: BTreeMap<ChainId, Known>) -> Self {
+        Self { chains, ..Self::default() }
+    }
+
     /// What is to be done now: what `plan` says, less what was tried a moment ago.
     pub fn round(&mut self, now: Instant) -> Round {
         let mut round = Round { ready: Vec::new(), retry_at: None };
         let Some(home_time) = self.home_time else { return round };
+        let chains = &self.chains;
+        let standing = |chain: &ChainId| chains.get(chain).map_or(Standing::Sound, |known| known.standing(now));
         let mut flying: HashMap<(Hash32, Option<u8>), Kind> = HashMap::new();
         for flight in self.flights.values() {
             for cover in &flight.covers {
@@ -109,7 +126,7 @@ impl Board {
             }
         }
         for (id, tracked) in &mut self.executions {
-            for mut action in plan(&tracked.view(home_time, |leg| flying.get(&(*id, leg)).copied())) {
+            for mut action in plan(&tracked.view(home_time, standing, |leg| flying.get(&(*id, leg)).copied())) {
                 let mut again = false;
                 let mut due = |leg, kind| tracked.is_due(leg, kind, now, &mut again, &mut round.retry_at);
                 let ready = match &mut action {
@@ -149,21 +166,27 @@ impl Board {
 
 impl Flight {
     pub fn new(place: Place, kind: Kind, covers: Vec<Cover>) -> Self {
-        Self { place, kind, covers, row: None, tx: None, since: Instant::now(), ended: false }
+        Self { place, kind, covers, row: None, tx: None, since: Instant::now(), blind: false, ended: false }
+    }
+}
+
+impl TrackedLeg {
+    fn new(leg: Leg) -> Self {
+        Self { leg, sight: None, blind: false, reported: (None, None), cannot_prepare: None }
     }
 }
 
 impl Tracked {
     pub fn new(execution: ExecutionResponse, account: &str) -> Self {
         let may_rollback = execution.opener == account || execution.relayer.as_deref() == Some(account);
-        let leg = |leg| TrackedLeg { leg, sight: None, cannot_prepare: None };
         Self {
             number: execution.number,
             state: state_of(execution.state),
+            opened_at: execution.opened_at,
             deadline: execution.deadline,
             may_rollback,
             manifest_root: execution.manifest_root,
-            legs: execution.legs.into_iter().map(|response| leg(response.leg)).collect(),
+            legs: execution.legs.into_iter().map(|response| TrackedLeg::new(response.leg)).collect(),
             decision_seen: None,
             doubted: false,
             tries: HashMap::new(),
@@ -181,18 +204,25 @@ impl Tracked {
             Some(known) => TrackedLeg {
                 sight: known.sight.clone().filter(|sight| !is_over(sight, state)),
                 cannot_prepare: known.cannot_prepare.clone(),
-                leg,
+                reported: known.reported,
+                ..TrackedLeg::new(leg)
             },
-            None => TrackedLeg { leg, sight: None, cannot_prepare: None },
+            None => TrackedLeg::new(leg),
         };
         self.legs = execution.legs.into_iter().map(|entry| corrected(entry.leg)).collect();
         self.doubted = false;
     }
 
-    fn view(&self, home_time: u64, in_flight: impl Fn(Option<u8>) -> Option<Kind>) -> View {
+    fn view(
+        &self,
+        home_time: u64,
+        standing: impl Fn(&ChainId) -> Standing,
+        in_flight: impl Fn(Option<u8>) -> Option<Kind>,
+    ) -> View {
         let leg = |leg: &TrackedLeg| LegView {
             leg: leg.leg.clone(),
             sight: leg.sight.clone(),
+            standing: standing(&leg.leg.chain),
             in_flight: in_flight(Some(leg.leg.index)),
             cannot_prepare: leg.cannot_prepare.clone(),
         };
@@ -257,6 +287,16 @@ pub fn state_of(state: aes_coordinator::msg::State) -> State {
         Theirs::Aborted => State::Aborted,
         Theirs::Finalized => State::Finalized,
         Theirs::RolledBack => State::RolledBack,
+    }
+}
+
+pub fn label(state: State) -> &'static str {
+    match state {
+        State::Open => "open",
+        State::Committed => "committed",
+        State::Aborted => "aborted",
+        State::Finalized => "finalized",
+        State::RolledBack => "rolled_back",
     }
 }
 

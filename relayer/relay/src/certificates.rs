@@ -2,6 +2,7 @@
 
 use aes_attestor::{Certified, Quorum, QuorumError, Request};
 use aes_protocol::Hash32;
+use aes_telemetry::{fault, Fault};
 
 use crate::Parts;
 
@@ -22,7 +23,10 @@ impl Parts {
     /// Where the attestors do not agree: said, and asked again later, when what we believe has been read anew.
     pub async fn certify_or_say(&self, execution_id: &Hash32, request: &Request) -> Option<Certified> {
         match self.certify(request).await {
-            Ok(certified) => Some(certified),
+            Ok(certified) => {
+                self.agree(&certified.evidence);
+                Some(certified)
+            }
             Err(error) => {
                 let what = match request {
                     Request::Opened { .. } => "Opened",
@@ -31,7 +35,17 @@ impl Parts {
                     Request::Settled { .. } => "Settled",
                     Request::Rotated { .. } => "Rotated",
                 };
-                tracing::warn!(execution = %execution_id, "no {what} certificate yet, asking again: {error}");
+                match &error {
+                    CertificateError::Quorum(QuorumError { disputed: Some(disputed), .. }) => {
+                        fault!(Fault::AttestorsDisagree, execution = %execution_id, "no {what} certificate: {error}");
+                        self.dispute(disputed);
+                    }
+                    _ => fault!(
+                        Fault::NoCertificate,
+                        execution = %execution_id,
+                        "no {what} certificate yet, asking again: {error}"
+                    ),
+                }
                 let mut board = self.board();
                 match request {
                     Request::Decided { execution_ids } => execution_ids.iter().for_each(|id| board.doubt(id)),
@@ -46,7 +60,7 @@ impl Parts {
     pub async fn greet_attestors(&self) {
         for attestor in &self.attestors {
             if let Err(error) = attestor.identity().await {
-                tracing::warn!("{error}");
+                fault!(Fault::AttestorSilent, "{error}");
             }
         }
     }

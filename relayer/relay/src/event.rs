@@ -4,6 +4,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aes_protocol::{ChainId, Decision, Function, Hash32};
+use aes_telemetry::{fault, Fault};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -34,6 +35,17 @@ pub enum What {
         function: Function,
         cause: String,
     },
+    /// a node answers nonsense about the leg
+    Unseen {
+        leg: u8,
+        cause: String,
+    },
+    /// the settlement is in a block, and the account would not take this leg's ALZ: it stays held
+    PaymentFailed {
+        leg: u8,
+        function: Function,
+        cause: String,
+    },
     Decided {
         decision: Decision,
     },
@@ -41,6 +53,16 @@ pub enum What {
     HandedOver {
         added_us: Option<u64>,
     },
+    /// in a block, which is not final yet
+    Finalizing {
+        leg: u8,
+        function: Function,
+    },
+    Releasing {
+        leg: u8,
+        function: Function,
+    },
+    /// final, as is all that follows
     Finalized {
         leg: u8,
         function: Function,
@@ -99,8 +121,17 @@ impl Parts {
                 tracing::info!(execution, "{name}: {} executed successfully", function.name());
             }
             What::CannotPrepare { function, cause, .. } => {
-                tracing::warn!(execution, "{name}: {} failed ({cause})", function.name());
+                fault!(Fault::CannotPrepare, execution, "{name}: {} failed ({cause})", function.name());
             }
+            What::Unseen { leg, cause } => {
+                fault!(Fault::BadAnswer, execution, leg, "{cause}; nothing is done with this leg until that changes");
+            }
+            What::PaymentFailed { function, cause, .. } => fault!(
+                Fault::PaymentFailed,
+                execution,
+                "{name}: the {} stays held, its payment failed ({cause}); trying again",
+                function.name()
+            ),
             What::Decided { decision: Decision::Commit } => {
                 tracing::info!(execution, "all legs are held: confirming on every chain");
             }
@@ -111,10 +142,19 @@ impl Parts {
                 tracing::info!(execution, added_us = added, "{name}: settlement handed over");
             }
             What::HandedOver { added_us: None } => tracing::info!(execution, "{name}: settlement handed over"),
+            What::Finalizing { function, .. } => {
+                tracing::info!(execution, "{name}: {} settled, not final yet", function.name());
+            }
+            What::Releasing { .. } => tracing::info!(execution, "{name}: release in a block, not final yet"),
             What::Finalized { function, .. } => tracing::info!(execution, "{name}: {} confirmed", function.name()),
             What::Released { .. } => tracing::info!(execution, "{name}: Execution reverted successfully"),
             What::Escaped { function, .. } => {
-                tracing::warn!(execution, "{name}: {} was taken back by its depositor (escape)", function.name());
+                fault!(
+                    Fault::Escaped,
+                    execution,
+                    "{name}: {} was taken back by its depositor (escape)",
+                    function.name()
+                );
             }
             What::Confirmed => tracing::info!(execution, "AES: Atomic execution confirmed - all chains were updated"),
             What::RolledBack { reverted, held } => {

@@ -9,7 +9,9 @@ mod event;
 mod flights;
 mod hear;
 mod look;
+mod operator;
 mod settle;
+mod standing;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -21,18 +23,30 @@ use aes_chains::{Chain, Home};
 use aes_config::RelayConfig;
 use aes_protocol::ChainId;
 use aes_store::{Store, StoreError};
+use aes_telemetry::{fault, Fault};
 use tokio::sync::{broadcast, Notify};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use board::Board;
 use event::Clock;
 pub use event::{Event, What};
+pub use operator::{ChainHealth, Health, ListenError};
+use standing::Known;
 
 /// How long transactions being sent may take to finish at shutdown. What is cut off is planned again at the next start.
 const LAST_SENDS: Duration = Duration::from_secs(10);
 /// Events kept for a subscriber that reads slowly.
 const EVENTS: usize = 4096;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// by a defect; whoever runs it starts it again, and nothing is lost
+    #[error("a part of the relayer broke off: {0}; start it again, and report this")]
+    Panicked(JoinError),
+}
 
 pub struct Relay(Arc<Parts>);
 
@@ -68,6 +82,8 @@ impl Relay {
                 cosignable.set_cosigners(Arc::new(AttestorCosigners::new(attestors.clone())));
             }
         }
+        let known = |id: &ChainId| (id.clone(), Known::new(config.stalled_after(id)));
+        let board = Board::new(chains.keys().map(known).collect());
         Self(Arc::new(Parts {
             home,
             account,
@@ -76,7 +92,7 @@ impl Relay {
             attestors,
             store,
             bump_after: Duration::from_secs(config.bump_after),
-            board: Mutex::default(),
+            board: Mutex::new(board),
             plan: Notify::new(),
             clock: Clock::start(),
             events: broadcast::Sender::new(EVENTS),
@@ -89,7 +105,7 @@ impl Relay {
     }
 
     /// Until `shutdown`; then finishes what is being sent.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), StoreError> {
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), RelayError> {
         let parts = self.0;
         parts.take_up_flights()?;
         let mut looks = JoinSet::new();
@@ -114,17 +130,28 @@ impl Relay {
                 biased;
                 () = &mut shutdown => break,
                 () = parts.plan.notified() => {}
+                Some(ended) = looks.join_next() => unbroken(ended)?,
                 () = retry => {}
             }
-            while sends.try_join_next().is_some() {}
+            while let Some(ended) = sends.try_join_next() {
+                unbroken(ended)?;
+            }
         }
         looks.shutdown().await;
         tracing::info!("shutting down: {} sends to finish", sends.len());
         if tokio::time::timeout(LAST_SENDS, async { while sends.join_next().await.is_some() {} }).await.is_err() {
-            tracing::warn!("{} sends cut off; they are planned again at the next start", sends.len());
+            fault!(Fault::CutOff, "{} sends cut off; they are planned again at the next start", sends.len());
         }
         Ok(())
     }
+}
+
+/// A look that broke off would leave a blind relayer, a send that did a flight that never lands.
+fn unbroken(ended: Result<(), JoinError>) -> Result<(), RelayError> {
+    ended.map_err(|error| {
+        fault!(Fault::Panicked, "{error}");
+        RelayError::Panicked(error)
+    })
 }
 
 impl Parts {

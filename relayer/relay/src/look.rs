@@ -11,11 +11,12 @@ use aes_coordinator::msg::{ExecutionResponse, ExecutionSummary, LegResult, State
 use aes_plan::{HoldView, Sight, State, Status};
 use aes_protocol::{Decision, Hash32, Leg};
 use aes_store::Cover;
+use aes_telemetry::{fault, Fault};
 use futures::future::try_join_all;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::watch;
 
-use crate::board::{is_newer, is_over, state_of, Board, DecisionSeen, Place, Tracked, TrackedLeg};
+use crate::board::{is_newer, is_over, label, state_of, Board, DecisionSeen, Place, Tracked, TrackedLeg};
 use crate::event::What;
 use crate::Parts;
 
@@ -48,11 +49,12 @@ pub async fn at_home(parts: Arc<Parts>) {
     loop {
         let seen = look_at_home(&parts, parts.clock.now()).await;
         match &seen {
-            Err(error) if reachable => tracing::warn!("home chain {chain}: {error}; looking again"),
+            Err(error) if reachable => fault!(Fault::HomeUnreachable, "home chain {chain}: {error}; looking again"),
             Ok(()) if !reachable => tracing::info!("home chain {chain}: answers again"),
             _ => {}
         }
         reachable = seen.is_ok();
+        parts.board().home_reachable = reachable;
         wait(&mut ticks, std::future::pending()).await;
     }
 }
@@ -86,7 +88,11 @@ async fn look_at_home(parts: &Parts, tick_at: u64) -> Result<(), ChainError> {
     let records: Vec<(Hash32, Option<ExecutionResponse>)> = records.try_collect().await?;
     let true_to_its_id = |(id, record): (Hash32, Option<ExecutionResponse>)| {
         let checked = check_execution(&id, record.as_ref()?, parts.home.domain());
-        checked.inspect_err(|error| tracing::warn!("{error}; reading it again")).is_ok().then_some(record).flatten()
+        checked
+            .inspect_err(|error| fault!(Fault::FalseRecord, "{error}; reading it again"))
+            .is_ok()
+            .then_some(record)
+            .flatten()
     };
     let records: Vec<ExecutionResponse> = records.into_iter().filter_map(true_to_its_id).collect();
     went_on(parts, &records, tick_at);
@@ -184,7 +190,9 @@ fn take_in(parts: &Parts, record: ExecutionResponse) {
     for chain in chains {
         match parts.look.get(&chain) {
             Some(look) => look.notify_one(),
-            None => tracing::warn!(execution = %id, "this relayer has no node of {chain}; add the chain to its config"),
+            None => {
+                fault!(Fault::NoNode, execution = %id, "this relayer has no node of {chain}; add the chain to its config")
+            }
         }
     }
     decided(parts, &id, number, state);
@@ -203,16 +211,6 @@ fn ended(parts: &Parts, record: &ExecutionResponse) {
     parts.report(id, None, what);
 }
 
-fn label(state: State) -> &'static str {
-    match state {
-        State::Open => "open",
-        State::Committed => "committed",
-        State::Aborted => "aborted",
-        State::Finalized => "finalized",
-        State::RolledBack => "rolled_back",
-    }
-}
-
 pub async fn at_chain(parts: Arc<Parts>, chain: Arc<dyn Chain>) {
     let mut ticks = chain.ticks();
     let Some(asked) = parts.look.get(chain.id()) else { return };
@@ -220,33 +218,43 @@ pub async fn at_chain(parts: Arc<Parts>, chain: Arc<dyn Chain>) {
         let place = Place::Escrow(chain.id().clone());
         let ended_before = parts.ended_flights(&place);
         let looked = look_at_chain(&parts, chain.as_ref(), &place).await;
-        parts.write_sights(chain.as_ref(), looked);
+        parts.weigh(chain.as_ref(), looked.as_ref().ok().map(|looked| looked.final_height));
+        parts.write_sights(chain.as_ref(), looked.map(|looked| looked.sights));
         parts.board().flights.retain(|id, _| !ended_before.contains(id));
         parts.plan.notify_one();
         wait(&mut ticks, asked.notified()).await;
     }
 }
 
-type Sights = Vec<(Cover, Sight)>;
+type Sights = Vec<(Cover, Result<Sight, ChainError>)>;
 
-async fn look_at_chain(parts: &Parts, chain: &dyn Chain, place: &Place) -> Result<Sights, ChainError> {
+struct Looked {
+    final_height: u64,
+    sights: Sights,
+}
+
+async fn look_at_chain(parts: &Parts, chain: &dyn Chain, place: &Place) -> Result<Looked, ChainError> {
     let legs = parts.legs_on(chain);
-    if legs.is_empty() {
-        parts.follow(place).await?;
-        return Ok(Vec::new());
-    }
     // times first: what is not held in a later look was not held then
     let (newest, last) = tokio::try_join!(chain.head(Depth::Soft), chain.head(Depth::Final))?;
     let (soft_time, final_time) = (newest.time, last.time);
     let holds = stream::iter(legs).map(|(cover, leg)| async move {
-        let (soft, last) = tokio::try_join!(
+        let seen = tokio::try_join!(
             chain.hold(&cover.execution_id, &leg, Depth::Soft),
             chain.hold(&cover.execution_id, &leg, Depth::Final),
-        )?;
-        Ok((cover, Sight { soft: soft.map(view_of), soft_time, last: last.map(view_of), final_time }))
+        );
+        match seen {
+            Ok((soft, last)) => {
+                let sight = Sight { soft: soft.map(view_of), soft_time, last: last.map(view_of), final_time };
+                Ok((cover, Ok(sight)))
+            }
+            Err(error @ ChainError::Unreachable { .. }) => Err(error),
+            // nonsense about one leg hides no other
+            Err(error) => Ok((cover, Err(error))),
+        }
     });
     let (sights, ()) = tokio::try_join!(holds.buffer_unordered(AT_ONCE).try_collect(), parts.follow(place))?;
-    Ok(sights)
+    Ok(Looked { final_height: last.height, sights })
 }
 
 fn view_of(hold: Hold) -> HoldView {
@@ -273,40 +281,65 @@ impl Parts {
     }
 
     fn write_sights(&self, chain: &dyn Chain, looked: Result<Sights, ChainError>) {
-        let sights = match looked {
-            Ok(sights) => sights,
-            Err(error) => {
-                let mut board = self.board();
-                if board.unreachable.insert(chain.id().clone()) {
-                    tracing::warn!(
-                        "{}: {error}; nothing is done there until it answers, the others go on",
-                        chain.name()
-                    );
-                }
-                let legs = board.executions.values_mut().flat_map(|tracked| &mut tracked.legs);
-                legs.filter(|leg| leg.leg.chain == *chain.id()).for_each(|leg| leg.sight = None);
-                return;
-            }
-        };
-        if self.board().unreachable.remove(chain.id()) {
-            tracing::info!("{}: answers again", chain.name());
+        let error = looked.as_ref().err();
+        let known = self
+            .board()
+            .chains
+            .get_mut(chain.id())
+            .map(|known| std::mem::replace(&mut known.reachable, error.is_none()));
+        match (known, error) {
+            (Some(true), Some(error)) => fault!(
+                Fault::ChainUnreachable,
+                "{}: {error}; nothing is done there until it answers, the others go on",
+                chain.name()
+            ),
+            (Some(false), None) => tracing::info!("{}: answers again", chain.name()),
+            _ => {}
         }
+        let Ok(sights) = looked else {
+            let mut board = self.board();
+            let legs = board.executions.values_mut().flat_map(|tracked| &mut tracked.legs);
+            return legs.filter(|leg| leg.leg.chain == *chain.id()).for_each(|leg| leg.sight = None);
+        };
         for (cover, sight) in sights {
-            let news = self.board().leg_mut(&cover).and_then(|leg| {
-                let status = |sight: &Sight| sight.soft.map(|hold| hold.status);
-                let (old, new) = (leg.sight.as_ref().and_then(status), status(&sight));
-                leg.sight = Some(sight);
-                let (leg, function) = (leg.leg.index, leg.leg.function);
-                (old != new).then_some(match new? {
-                    Status::Held => What::Held { leg, function },
-                    Status::Finalized => What::Finalized { leg, function },
-                    Status::Released => What::Released { leg, function },
-                    Status::Escaped => What::Escaped { leg, function },
-                })
-            });
-            if let Some(what) = news {
+            let news = self.board().leg_mut(&cover).map(|leg| leg.see(sight)).unwrap_or_default();
+            for what in news {
                 self.report(cover.execution_id, Some(chain.id().clone()), what);
             }
         }
+    }
+}
+
+impl TrackedLeg {
+    /// What is new. A leg has ended only once that is final; until then it is said to be on its way.
+    fn see(&mut self, seen: Result<Sight, ChainError>) -> Vec<What> {
+        let (leg, function) = (self.leg.index, self.leg.function);
+        let blind = seen.is_err();
+        let was_blind = std::mem::replace(&mut self.blind, blind);
+        self.sight = match seen {
+            Ok(sight) => Some(sight),
+            Err(error) => {
+                self.sight = None;
+                let cause = error.to_string();
+                return if was_blind { Vec::new() } else { vec![What::Unseen { leg, cause }] };
+            }
+        };
+        let status = |hold: fn(&Sight) -> Option<HoldView>| self.sight.as_ref().and_then(hold).map(|hold| hold.status);
+        let (soft, last) = (status(|sight| sight.soft), status(|sight| sight.last));
+        let before = std::mem::replace(&mut self.reported, (soft, last));
+        let on_its_way = soft.filter(|_| soft != before.0 && soft != last).and_then(|status| match status {
+            Status::Held => None,
+            Status::Finalized => Some(What::Finalizing { leg, function }),
+            Status::Released => Some(What::Releasing { leg, function }),
+            Status::Escaped => None,
+        });
+        let held = (soft == Some(Status::Held) && before.0 != soft).then_some(What::Held { leg, function });
+        let ended = last.filter(|_| last != before.1).and_then(|status| match status {
+            Status::Held => None,
+            Status::Finalized => Some(What::Finalized { leg, function }),
+            Status::Released => Some(What::Released { leg, function }),
+            Status::Escaped => Some(What::Escaped { leg, function }),
+        });
+        held.into_iter().chain(on_its_way).chain(ended).collect()
     }
 }

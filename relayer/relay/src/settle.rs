@@ -3,15 +3,18 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aes_attestor::{Certified, Request, MAX_DECISIONS};
-use aes_chains::{ChainError, EscrowMessage, SettlementItem};
+use aes_chains::{EscrowMessage, SettlementItem};
 use aes_plan::Kind;
 use aes_protocol::{decisions_tree, ChainId, Decision, DecisionLeaf, Hash32, Leg, MAX_LEGS};
 use aes_store::{Cover, Timing};
+use aes_telemetry::metrics;
 use futures::future::join_all;
 use tokio::task::JoinSet;
 
+use crate::act::not_sent;
 use crate::board::{DecisionSeen, Flight, Place};
 use crate::event::What;
 use crate::Parts;
@@ -90,12 +93,14 @@ async fn settle(parts: Arc<Parts>, execution_ids: Vec<Hash32>, departures: Vec<D
     let attested_at = parts.clock.now();
     let certified = Arc::new(certified);
     // each chain in a task of its own: they sign side by side, and none waits for another
-    join_all(
-        departures
-            .into_iter()
-            .map(|departure| tokio::spawn(depart(parts.clone(), certified.clone(), attested_at, departure))),
-    )
-    .await;
+    let departing = departures
+        .into_iter()
+        .map(|departure| tokio::spawn(depart(parts.clone(), certified.clone(), attested_at, departure)));
+    for ended in join_all(departing).await {
+        if let Err(error) = ended {
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
 }
 
 async fn depart(
@@ -115,8 +120,7 @@ async fn depart(
                 time(&parts, *execution_id, &batch.chain, attested_at, handed_over_at);
             }
         }
-        Err(error @ ChainError::InsufficientGas { .. }) => tracing::warn!("{error}; settling there waits for it"),
-        Err(error) => tracing::warn!("{error}; settling there is tried again"),
+        Err(error) => not_sent(&error),
     }
 }
 
@@ -135,16 +139,17 @@ fn message(certified: &Certified, batch: &Batch) -> Option<EscrowMessage> {
 fn time(parts: &Parts, execution_id: Hash32, chain: &ChainId, attested_at: u64, handed_over_at: u64) {
     let seen = parts.board().executions.get(&execution_id).and_then(|tracked| tracked.decision_seen);
     let added_us = seen.map(|DecisionSeen { tick_at, seen_at }| {
-        let chain = chain.clone();
         parts.note(parts.store.time(&Timing {
             execution_id,
-            chain,
+            chain: chain.clone(),
             tick_at,
             decision_seen_at: seen_at,
             attested_at,
             handed_over_at,
         }));
-        handed_over_at.saturating_sub(seen_at)
+        let added_us = handed_over_at.saturating_sub(seen_at);
+        metrics().added.observe([chain.as_str()], Duration::from_micros(added_us).as_secs_f64());
+        added_us
     });
     parts.report(execution_id, Some(chain.clone()), What::HandedOver { added_us });
 }

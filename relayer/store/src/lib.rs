@@ -26,7 +26,8 @@ pub enum StoreError {
     Sqlite(#[from] rusqlite::Error),
 }
 
-/// Calls take well under a millisecond (WAL, no sync a commit: a power cut may cost the last rows of history).
+/// Calls take well under a millisecond (WAL, no sync a commit: a power cut may cost the last rows of history, and a
+/// crash of the process none; docs/decisions/0012).
 pub struct Store(Mutex<Connection>);
 
 impl Store {
@@ -158,15 +159,6 @@ impl Store {
             let mut statement =
                 connection.prepare_cached("SELECT * FROM timings WHERE execution_id = ? ORDER BY chain")?;
             let timings = statement.query_map([execution_id.to_string()], Timing::read)?.collect();
-            timings
-        })
-    }
-
-    /// Of all executions, in the order of their decisions.
-    pub fn all_timings(&self) -> Result<Vec<Timing>, StoreError> {
-        self.with(|connection| {
-            let mut statement = connection.prepare_cached("SELECT * FROM timings ORDER BY decision_seen_at, chain")?;
-            let timings = statement.query_map([], Timing::read)?.collect();
             timings
         })
     }

@@ -34,6 +34,8 @@ pub enum End {
     Lost,
     /// no node took it
     NotSent,
+    /// whether a node took it was not heard
+    Unknown,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -81,6 +83,7 @@ impl End {
             Self::Failed => "failed",
             Self::Lost => "lost",
             Self::NotSent => "not_sent",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -88,7 +91,7 @@ impl End {
 impl FromSql for End {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let text = value.as_str()?;
-        [Self::Included, Self::Failed, Self::Lost, Self::NotSent]
+        [Self::Included, Self::Failed, Self::Lost, Self::NotSent, Self::Unknown]
             .into_iter()
             .find(|end| end.as_str() == text)
             .ok_or_else(|| FromSqlError::Other(format!("'{text}' is no outcome").into()))

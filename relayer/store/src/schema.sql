@@ -17,8 +17,8 @@ CREATE TABLE outbox (
     created   INTEGER NOT NULL,
     tx        TEXT,             -- once a node has taken it; the newest one after a fee bump
     submitted INTEGER,
-    outcome   TEXT,             -- included, failed, lost, not_sent
-    cause     TEXT,
+    outcome   TEXT,             -- included, failed, lost, not_sent, unknown (whether a node took it)
+    cause     TEXT,             -- why it failed; of an included one, the legs that were not paid
     ended     INTEGER
 ) STRICT;
 CREATE INDEX outbox_unfinished ON outbox (id) WHERE outcome IS NULL;

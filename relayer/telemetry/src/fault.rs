@@ -45,7 +45,7 @@ faults! {
     NotSent "AES-R-NOT-SENT" Warning,
     Reverted "AES-R-REVERTED" Warning,
     Lost "AES-R-LOST" Warning,
-    NotFollowed "AES-R-NOT-FOLLOWED" Warning,
+    BadAnswer "AES-R-BAD-ANSWER" Warning,
     CannotPrepare "AES-R-CANNOT-PREPARE" Warning,
     PaymentFailed "AES-R-PAYMENT-FAILED" Alarm,
     Escaped "AES-R-ESCAPED" Alarm,

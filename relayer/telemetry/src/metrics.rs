@@ -38,7 +38,7 @@ metrics! {
     endpoint_answers: Counters ["chain", "endpoint", "outcome"] "endpoint_answers" "Questions to an RPC endpoint, answered or failed",
 
     executions: Gauges ["state"] "executions" "Executions that have not ended",
-    oldest_open: Gauges ["state"] "oldest_execution_age_seconds" "By the home chain's time, since the oldest execution of the state was opened",
+    oldest: Gauges ["state"] "oldest_execution_age_seconds" "By the home chain's time, since the oldest execution of the state was opened",
     in_flight: Gauges ["chain"] "transactions_in_flight" "Transactions of this relayer on their way",
     added: Histograms ["chain"] "settlement_added_seconds" "From seeing a decision to handing its settlement to the chain's node",
     gas_balance: Gauges ["chain", "denom"] "gas_balance" "Of the account that pays fees, in the fee token's base units",

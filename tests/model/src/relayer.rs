@@ -1,7 +1,7 @@
 //! A relayer that does what the real planner says: the world as a `View`, the plan's actions as messages, each of which
 //! takes its time or is lost.
 
-use aes_plan::{plan, Action, HoldView, Kind, LegView, Sight, State, View};
+use aes_plan::{plan, Action, HoldView, Kind, LegView, Sight, Standing, State, View};
 use aes_protocol::Decision as Decided;
 
 use crate::attestor::{is_certified, Place};
@@ -57,6 +57,7 @@ fn view(scenario: &Scenario, world: &World, relayer: &Relayer) -> Option<View> {
         LegView {
             leg: scenario.legs[leg].clone(),
             sight: (world.trouble != Trouble::On(TroubleKind::NoAnswer, chain)).then_some(sight),
+            standing: Standing::Sound,
             // as the board has it: a settlement counts before a prepare
             in_flight: relayer.settling[leg]
                 .map(|_| Kind::Settle)

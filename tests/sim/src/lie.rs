@@ -113,7 +113,7 @@ impl Lie for Outcome {
             0 => Self::Unknown,
             1 => Self::Pending,
             2 => Self::Failed { height: 1, cause: "made up".into() },
-            _ => Self::Included { height: 1, time: 1 },
+            _ => Self::Included { height: 1, time: 1, unpaid: Vec::new() },
         };
     }
 }

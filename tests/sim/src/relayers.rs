@@ -1,10 +1,11 @@
 //! The relayers: the real loop on a real database, killed at any step and started again.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aes_config::RelayConfig;
-use aes_relay::Relay;
+use aes_relay::{Relay, RelayError};
 use aes_store::{Store, StoreError};
 use tokio::time::sleep;
 
@@ -64,7 +65,13 @@ impl Relaying {
             let life = Life::until(dies_at.unwrap_or(u64::MAX));
             let seat = Seat::Relayer(self.number);
             let account = with(|world| world.home.address(&who).to_string());
-            let config = RelayConfig { database: "unused".into(), attestors: Vec::new(), bump_after: 20 };
+            let config = RelayConfig {
+                database: "unused".into(),
+                attestors: Vec::new(),
+                bump_after: 20,
+                stalled_after: BTreeMap::new(),
+                listen: None,
+            };
             let relay = Relay::new(
                 links::home(seat, &life, &who),
                 account,
@@ -81,7 +88,7 @@ impl Relaying {
                     with(|world| world.fired.count(Fault::Crash));
                     say(&who, "crashes");
                 }
-                result = running => say(&who, format!("ended: {:?}", result.map(|ended| ended.map_err(|error| words(&error))))),
+                result = running => say(&who, format!("ended: {:?}", result.map(|ended| ended.map_err(|error| end_of(&error))))),
                 () = self.disk_fills(&who) => {}
             }
             ended.abort();
@@ -119,6 +126,13 @@ impl Relaying {
             say(who, "starts again");
             self.with_disk(Disk::reboot);
         }
+    }
+}
+
+fn end_of(error: &RelayError) -> String {
+    match error {
+        RelayError::Store(error) => words(error),
+        RelayError::Panicked(error) => error.to_string(),
     }
 }
 

@@ -317,7 +317,7 @@ impl Chain for BitcoinChain {
         let mut pending = false;
         for txid in self.txids(tx)? {
             match self.outcome_of(txid).await? {
-                Outcome::Included { height, time } => included = included.max(Some((height, time))),
+                Outcome::Included { height, time, .. } => included = included.max(Some((height, time))),
                 Outcome::Pending => pending = true,
                 Outcome::Unknown | Outcome::Failed { .. } => unknown = true,
             }
@@ -325,7 +325,7 @@ impl Chain for BitcoinChain {
         Ok(match (unknown, pending, included) {
             (true, ..) => Outcome::Unknown,
             (_, true, _) | (_, _, None) => Outcome::Pending,
-            (_, _, Some((height, time))) => Outcome::Included { height, time },
+            (_, _, Some((height, time))) => Outcome::Included { height, time, unpaid: Vec::new() },
         })
     }
 

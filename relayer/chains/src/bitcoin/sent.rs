@@ -157,7 +157,7 @@ impl BitcoinChain {
             Some((height, index.time_of(height).unwrap_or_default()))
         };
         if let Some((height, time)) = self.following.follower.index(seen)? {
-            return Ok(Outcome::Included { height, time });
+            return Ok(Outcome::Included { height, time, unpaid: Vec::new() });
         }
         Ok(if self.sent.get(&txid).is_some() { Outcome::Pending } else { Outcome::Unknown })
     }

@@ -7,15 +7,17 @@ use std::time::{Duration, Instant};
 use cosmrs::proto::cosmos::tx::v1beta1::{SimulateRequest, SimulateResponse};
 use cosmrs::Any;
 use sha2::{Digest, Sha256};
+use tendermint::abci::Event;
 use tendermint_rpc::endpoint::tx;
 use tendermint_rpc::Client;
 
 use super::client::CosmosClient;
 use super::endpoints::NodeError;
+use super::evidence::attribute;
 use super::fee::{with_margin, Gas};
 use super::refusal::{expected_sequence, words};
 use super::signer::{Position, Signer};
-use crate::chain::{Outcome, TxId};
+use crate::chain::{Outcome, TxId, Unpaid};
 use crate::error::ChainError;
 
 /// How long a transaction that we sent, and that no block shows, counts as on its way.
@@ -162,7 +164,8 @@ impl CosmosClient {
         self.lock_sent().remove(&id.0);
         let height = found.height.value();
         if found.tx_result.code.is_ok() {
-            return Ok(Outcome::Included { height, time: self.block_time(height).await? });
+            let unpaid = found.tx_result.events.iter().filter_map(unpaid).collect();
+            return Ok(Outcome::Included { height, time: self.block_time(height).await?, unpaid });
         }
         if found.tx_result.codespace == "sdk" && found.tx_result.code.value() == OUT_OF_GAS {
             self.bounds_fail.store(true, Ordering::Relaxed);
@@ -215,4 +218,16 @@ impl CosmosClient {
         // a map of times is whole whenever its lock is free, even after a panic elsewhere
         self.sent.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// As an escrow tells of a payment that failed. Nothing but an alarm hangs on it.
+fn unpaid(event: &Event) -> Option<Unpaid> {
+    let failed = event.kind == "wasm-aes-settled" && attribute(event, "result") == Some("failed");
+    failed.then(|| {
+        Some(Unpaid {
+            execution_id: attribute(event, "execution_id")?.parse().ok()?,
+            leg_hash: attribute(event, "leg_hash")?.parse().ok()?,
+            cause: attribute(event, "failure")?.into(),
+        })
+    })?
 }

@@ -11,6 +11,7 @@ mod operate;
 mod packed;
 mod rpc;
 mod sender;
+mod unpaid;
 
 use std::sync::Arc;
 
@@ -345,7 +346,7 @@ impl Chain for EvmChain {
                 return Ok(Outcome::Pending);
             }
             if let Some(sender) = &self.sender {
-                sender.lost(hash).await;
+                sender.lost().await;
             }
             return Ok(Outcome::Unknown);
         };
@@ -356,7 +357,8 @@ impl Chain for EvmChain {
         if receipt.status == Some(0.into()) {
             return Ok(Outcome::Failed { height, cause: self.failure_cause(hash, height, receipt.gas_used).await? });
         }
-        Ok(Outcome::Included { height, time: self.node.head(height).await?.time })
+        let time = self.node.head(height).await?.time;
+        Ok(Outcome::Included { height, time, unpaid: unpaid::unpaid(receipt, self.escrow.address()) })
     }
 
     async fn bump(&self, tx: &TxId) -> Result<Option<TxId>, ChainError> {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aes_config::ChainConfig;
+use aes_telemetry::{fault, Fault};
 use ethers_core::types::transaction::eip2718::TypedTransaction;
 use ethers_core::types::{Address, BlockNumber, Bytes, Eip1559TransactionRequest, H256, U256};
 use ethers_core::utils::{keccak256, to_checksum};
@@ -166,11 +167,17 @@ impl Sender {
     }
 
     /// The same again with an eighth more (nodes want at least a tenth), or today's fees where they are higher.
-    /// `None`: not sent by this process, in a block already, or at the cap. Where one before it is lost, it takes that place.
+    /// `None`: not ours, in a block already, or at the cap. Where one before it is lost, it takes that place.
     pub async fn bump(&self, tx: H256) -> Result<Option<H256>, ChainError> {
         let now = self.refresh_fees().await?;
         let mut ledger = self.ledger.lock().await;
-        let Some(mut sent) = ledger.sent.get(&tx).cloned() else { return Ok(None) };
+        let known = ledger.sent.get(&tx).cloned();
+        let Some(mut sent) = (match known {
+            Some(sent) => Some(sent),
+            None => self.sent_before(tx).await?,
+        }) else {
+            return Ok(None);
+        };
         if self.node.receipt(tx).await?.is_some() {
             return Ok(None);
         }
@@ -184,7 +191,12 @@ impl Sender {
         let eighth_more = |fee: U256| fee.saturating_add(fee / 8).saturating_add(U256::one());
         let (max, tip) = (eighth_more(sent.fees.max).max(now.max), eighth_more(sent.fees.tip).max(now.tip));
         if self.max_fee.is_some_and(|cap| max > cap) {
-            tracing::warn!(chain = %self.node.id, ?tx, "waits for a block, and its fee is at max_fee: raise it in the config");
+            fault!(
+                Fault::FeeAtCap,
+                chain = %self.node.id,
+                ?tx,
+                "waits for a block, and its fee is at max_fee: raise it in the config"
+            );
             return Ok(None);
         }
         sent.fees = Fees { price: now.price, tip: tip.min(max), max };
@@ -203,6 +215,19 @@ impl Sender {
         }
     }
 
+    /// By the process before this one: what the node has of it is all there is to know.
+    async fn sent_before(&self, tx: H256) -> Result<Option<Sent>, ChainError> {
+        let found = self.node.client.get_transaction(tx).await.map_err(|error| self.node.failure(error))?;
+        let ours = found.filter(|found| found.from == self.address());
+        Ok(ours.map(|found| {
+            let price = found.gas_price.unwrap_or_default();
+            let max = found.max_fee_per_gas.unwrap_or(price);
+            let tip = found.max_priority_fee_per_gas.unwrap_or(price);
+            let fees = Fees { price, tip, max };
+            Sent { nonce: found.nonce, to: found.to, data: found.input, gas: found.gas, fees }
+        }))
+    }
+
     /// It is in a block: what had its nonce or an earlier one needs no bump any more.
     pub async fn settled(&self, tx: H256) {
         let mut ledger = self.ledger.lock().await;
@@ -212,11 +237,8 @@ impl Sender {
     }
 
     /// The node dropped it: the next transaction must fill its nonce, or all later ones wait for ever.
-    pub async fn lost(&self, tx: H256) {
-        let mut ledger = self.ledger.lock().await;
-        if ledger.sent.contains_key(&tx) {
-            ledger.next_nonce = None;
-        }
+    pub async fn lost(&self) {
+        self.ledger.lock().await.next_nonce = None;
     }
 
     async fn nonce_at_node(&self) -> Result<U256, ChainError> {

@@ -1,12 +1,13 @@
 //! `aes relay`: runs the relayer until Ctrl-C or SIGTERM.
 
-use std::future::Future;
+use std::future::{pending, Future};
 use std::path::Path;
 
 use aes_attestor::AttestorClient;
 use aes_relay::Relay;
 use aes_store::Store;
 use anyhow::Result;
+use futures::FutureExt;
 
 use crate::context::Context;
 use crate::signals::Stop;
@@ -22,6 +23,12 @@ pub async fn run_until(context: &Context, shutdown: impl Future<Output = ()> + S
     let store = Store::open(&config.database)?;
     let own = context.chain(&context.manifest.domain.home_chain)?.gas_account().await?.address;
     let relay = Relay::new(context.home.clone(), own, context.chains.clone(), attestors, store, config);
-    relay.run(shutdown).await?;
-    Ok(())
+    let operator = match config.listen {
+        Some(address) => relay.operator_api(address).await?.boxed(),
+        None => pending().boxed(),
+    };
+    tokio::select! {
+        ended = relay.run(shutdown) => Ok(ended?),
+        ended = operator => Ok(ended?),
+    }
 }

@@ -37,6 +37,12 @@ pub struct MemoryChain {
     pub no_gas: AtomicBool,
     /// transactions wait until their fee is raised
     pub congested: AtomicBool,
+    /// who asks for evidence is shown another block than whoever asked before
+    pub forked: AtomicBool,
+    /// the node takes transactions, and its answers get lost
+    pub loses_answers: AtomicBool,
+    /// a defect in the adapter
+    pub broken: AtomicBool,
     /// the node takes its time with every transaction it is handed
     pub slow: watch::Sender<bool>,
     /// handed to a node that takes its time
@@ -47,10 +53,18 @@ pub struct MemoryChain {
 struct Facts {
     /// the time of each block
     blocks: Vec<u64>,
+    /// at which block finality stands still
+    stuck: Option<u64>,
     holds: BTreeMap<(Hash32, Hash32), Record>,
     mempool: Vec<(TxId, EscrowMessage, bool)>,
     outcomes: BTreeMap<String, Outcome>,
     refuse_prepare: Option<String>,
+    /// a settlement is in a block, and no leg of it is paid
+    refuse_payment: Option<String>,
+    /// what the node says of transactions, for this long
+    nonsense: bool,
+    /// how often evidence was asked for
+    asked: u64,
     /// how often each execution was looked for at finality
     looked: BTreeMap<Hash32, usize>,
     /// as they were handed over
@@ -74,6 +88,9 @@ impl MemoryChain {
             down: AtomicBool::new(false),
             no_gas: AtomicBool::new(false),
             congested: AtomicBool::new(false),
+            forked: AtomicBool::new(false),
+            loses_answers: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
             slow: watch::Sender::new(false),
             waiting: AtomicUsize::new(0),
             common,
@@ -92,7 +109,7 @@ impl MemoryChain {
         let now: Vec<(TxId, EscrowMessage, bool)> = now;
         for (tx, message, _) in now {
             let outcome = match self.apply(&mut facts, &message, height) {
-                Ok(()) => Outcome::Included { height, time: self.common.now() },
+                Ok(unpaid) => Outcome::Included { height, time: self.common.now(), unpaid },
                 Err(cause) => Outcome::Failed { height, cause },
             };
             facts.outcomes.insert(tx.0, outcome);
@@ -101,7 +118,8 @@ impl MemoryChain {
         self.ticks.send_replace(height);
     }
 
-    fn apply(&self, facts: &mut Facts, message: &EscrowMessage, height: u64) -> Result<(), String> {
+    fn apply(&self, facts: &mut Facts, message: &EscrowMessage, height: u64) -> Result<Vec<Unpaid>, String> {
+        let mut unpaid = Vec::new();
         match message {
             EscrowMessage::PrepareReserve { execution_id, deadline, leg, manifest_root, path, certificate } => {
                 let statement = Statement::Opened {
@@ -113,20 +131,27 @@ impl MemoryChain {
                 if !verify_path(&leg.hash(), path, manifest_root) {
                     return Err("the leg is not in the manifest".into());
                 }
-                self.prepare(facts, *execution_id, leg, *deadline, height)
+                self.prepare(facts, *execution_id, leg, *deadline, height)?;
             }
             EscrowMessage::Settle { decision, certificate, items } => {
                 for SettlementItem { execution_id, path, legs } in items {
                     let leaf = DecisionLeaf { execution_id: *execution_id, decision: *decision };
                     self.common.verify(Statement::Decided { decisions_root: leaf.root(path) }, certificate)?;
                     for leg in legs {
-                        self.settle(facts, *execution_id, leg, *decision, height)?;
+                        match &facts.refuse_payment {
+                            Some(cause) => unpaid.push(Unpaid {
+                                execution_id: *execution_id,
+                                leg_hash: leg.hash(),
+                                cause: cause.clone(),
+                            }),
+                            None => self.settle(facts, *execution_id, leg, *decision, height)?,
+                        }
                     }
                 }
-                Ok(())
             }
-            other => Err(format!("not a relayer's message: {other:?}")),
+            other => return Err(format!("not a relayer's message: {other:?}")),
         }
+        Ok(unpaid)
     }
 
     fn prepare(&self, facts: &mut Facts, id: Hash32, leg: &Leg, deadline: u64, height: u64) -> Result<(), String> {
@@ -178,6 +203,18 @@ impl MemoryChain {
     pub fn refuse_prepare(&self, cause: &str) {
         self.facts.lock().unwrap().refuse_prepare = Some(cause.into());
     }
+    pub fn refuse_payment(&self, cause: Option<&str>) {
+        self.facts.lock().unwrap().refuse_payment = cause.map(Into::into);
+    }
+    /// Blocks go on, and nothing more becomes final; or it does again.
+    pub fn stop_finality(&self, stopped: bool) {
+        let mut facts = self.facts.lock().unwrap();
+        facts.stuck = stopped.then(|| self.at(&facts, Depth::Final));
+    }
+    /// Whatever is asked about a transaction, its answer makes no sense.
+    pub fn talk_nonsense(&self, nonsense: bool) {
+        self.facts.lock().unwrap().nonsense = nonsense;
+    }
     pub fn sent(&self) -> Vec<EscrowMessage> {
         self.facts.lock().unwrap().sent.clone()
     }
@@ -213,7 +250,11 @@ impl MemoryChain {
     }
 
     fn at(&self, facts: &Facts, depth: Depth) -> u64 {
-        facts.blocks.len() as u64 - 1 - if depth == Depth::Final { self.lag } else { 0 }
+        let newest = facts.blocks.len() as u64 - 1;
+        match depth {
+            Depth::Soft => newest,
+            Depth::Final => facts.stuck.unwrap_or(newest - self.lag),
+        }
     }
 
     fn block_hash(&self, height: u64) -> Hash32 {
@@ -237,6 +278,7 @@ impl Chain for MemoryChain {
     }
     async fn head(&self, depth: Depth) -> Result<Head, ChainError> {
         self.up()?;
+        assert!(!self.broken.load(SeqCst), "a defect, on purpose");
         let facts = self.facts.lock().unwrap();
         let height = self.at(&facts, depth);
         Ok(Head { height, hash: self.block_hash(height), time: facts.blocks[height as usize] })
@@ -257,7 +299,8 @@ impl Chain for MemoryChain {
     }
     async fn evidence(&self, execution_id: &Hash32, leg: &Leg, deadline: u64) -> Result<Option<Evidence>, ChainError> {
         let hold = self.hold(execution_id, leg, Depth::Final).await?;
-        let facts = self.facts.lock().unwrap();
+        let mut facts = self.facts.lock().unwrap();
+        facts.asked += 1;
         let (status, height, tx) = match hold {
             Some(hold) => match (hold.status, hold.held_at, hold.settled_at) {
                 (HoldStatus::Held, Some(at), _) => (LegStatus::Held, at, true),
@@ -274,12 +317,13 @@ impl Chain for MemoryChain {
             },
         };
         let word = |text: &str| if tx { keccak(text.as_bytes()) } else { Hash32::default() };
+        let branch = if self.forked.load(SeqCst) { facts.asked } else { 0 };
         Ok(Some(Evidence {
             leg_hash: leg.hash(),
             status,
             chain: self.id.clone(),
             height,
-            block_hash: self.block_hash(height),
+            block_hash: self.block_hash(height + 1_000 * branch),
             tx_id: word("tx"),
             event_hash: word("event"),
             time: facts.blocks[height as usize],
@@ -310,6 +354,9 @@ impl Chain for MemoryChain {
         let tx = TxId(format!("tx-{}", facts.sent.len()));
         facts.mempool.push((tx.clone(), message.clone(), false));
         facts.outcomes.insert(tx.0.clone(), Outcome::Pending);
+        if self.loses_answers.load(SeqCst) {
+            return Err(ChainError::Unreachable { chain, cause: "connection reset".into() });
+        }
         Ok(tx)
     }
     async fn estimate(&self, _: &EscrowMessage) -> Result<u128, ChainError> {
@@ -317,6 +364,9 @@ impl Chain for MemoryChain {
     }
     async fn outcome(&self, tx: &TxId) -> Result<Outcome, ChainError> {
         self.up()?;
+        if self.facts.lock().unwrap().nonsense {
+            return Err(ChainError::BadAnswer { chain: self.id.clone(), cause: "no receipt but a poem".into() });
+        }
         Ok(self.facts.lock().unwrap().outcomes.get(&tx.0).cloned().unwrap_or(Outcome::Unknown))
     }
     async fn bump(&self, tx: &TxId) -> Result<Option<TxId>, ChainError> {

@@ -135,7 +135,7 @@ impl Coordinator {
         let height = facts.height + 1;
         for (tx, sender, message) in std::mem::take(&mut facts.mempool) {
             let outcome = match self.apply(&mut facts, &sender, &message) {
-                Ok(()) => Outcome::Included { height, time: self.common.now() },
+                Ok(()) => Outcome::Included { height, time: self.common.now(), unpaid: Vec::new() },
                 Err(cause) => Outcome::Failed { height, cause },
             };
             facts.outcomes.insert(tx.0, outcome);

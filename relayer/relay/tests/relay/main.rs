@@ -1,6 +1,7 @@
 //! Whole runs of the relayer against facts in memory, with real attestors: what must come out on every chain.
 
 mod chain;
+mod faults;
 mod home;
 mod world;
 

@@ -1,6 +1,7 @@
 //! A deployment: a home chain and three chains in memory, three real attestors (2 of 3) over HTTP, real relayers.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +11,15 @@ use aes_chains::{Chain, HoldStatus};
 use aes_config::{HttpConfig, RelayConfig, SecretKey};
 use aes_coordinator::msg::{ExecutionResponse, State};
 use aes_protocol::{Attestor as Member, AttestorSet, Bytes, ChainId, Domain, Function, Hash32, Leg};
-use aes_relay::{Event, Relay};
+use aes_relay::{Event, Relay, RelayError, What};
 use aes_store::Store;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinHandle;
+use tower::ServiceExt;
 
 use crate::chain::{Common, MemoryChain};
 use crate::home::{Coordinator, Node};
@@ -42,11 +47,44 @@ impl Drop for World {
 
 pub struct Running {
     pub events: broadcast::Receiver<Event>,
+    operator: Router,
     stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
+    task: JoinHandle<Result<(), RelayError>>,
 }
 
 impl Running {
+    /// What an operator is answered.
+    pub async fn ask(&self, path: &str) -> (StatusCode, String) {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = self.operator.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    /// Every event up to this one.
+    pub async fn events_until(&mut self, is_it: impl Fn(&What) -> bool) -> Vec<What> {
+        let mut seen = Vec::new();
+        let waiting = async {
+            loop {
+                seen.push(self.events.recv().await.unwrap().what);
+                if seen.last().is_some_and(&is_it) {
+                    return;
+                }
+            }
+        };
+        let came = tokio::time::timeout(PATIENCE, waiting).await;
+        assert!(came.is_ok(), "waited for an event, there were {seen:?}");
+        seen
+    }
+
+    /// How it ends without being asked to.
+    pub async fn breaks_off(self) -> RelayError {
+        let ended = tokio::time::timeout(PATIENCE, self.task).await.expect("ends");
+        drop(self.stop);
+        ended.unwrap().unwrap_err()
+    }
+
     pub async fn stop(self) {
         self.begin_stop().ended().await;
     }
@@ -57,7 +95,7 @@ impl Running {
     }
 }
 
-pub struct Stopping(JoinHandle<()>);
+pub struct Stopping(JoinHandle<Result<(), RelayError>>);
 
 impl Stopping {
     pub fn is_finished(&self) -> bool {
@@ -65,7 +103,7 @@ impl Stopping {
     }
 
     pub async fn ended(self) {
-        tokio::time::timeout(PATIENCE, self.0).await.expect("shuts down").unwrap();
+        tokio::time::timeout(PATIENCE, self.0).await.expect("shuts down").unwrap().unwrap();
     }
 }
 
@@ -120,20 +158,31 @@ impl World {
         self.chains.iter().map(|(id, chain)| (id.clone(), chain.clone() as Arc<dyn Chain>)).collect()
     }
 
+    pub fn file(&self, database: &str) -> PathBuf {
+        self.folder.path().join(database)
+    }
+
     pub fn store(&self, database: &str) -> Store {
-        Store::open(&self.folder.path().join(database)).unwrap()
+        Store::open(&self.file(database)).unwrap()
     }
 
     pub fn relayer(&self, account: &str, database: &str, bump_after: u64) -> Running {
-        let config = RelayConfig { database: database.into(), attestors: Vec::new(), bump_after };
+        self.relayer_that(account, database, |config| config.bump_after = bump_after)
+    }
+
+    pub fn relayer_that(&self, account: &str, database: &str, differs: impl FnOnce(&mut RelayConfig)) -> Running {
+        let (attestors, stalled_after) = (Vec::new(), BTreeMap::new());
+        let mut config =
+            RelayConfig { database: database.into(), attestors, bump_after: 30, stalled_after, listen: None };
+        differs(&mut config);
         let (node, store) = (self.node(account), self.store(database));
         let relay = Relay::new(node, account.into(), self.adapters(), self.attestors.clone(), store, &config);
-        let events = relay.subscribe();
+        let (events, operator) = (relay.subscribe(), relay.operator_router());
         let (stop, stopped) = oneshot::channel();
         let run = relay.run(async {
             let _ = stopped.await;
         });
-        Running { events, stop, task: tokio::spawn(async { run.await.unwrap() }) }
+        Running { events, operator, stop, task: tokio::spawn(run) }
     }
 
     pub fn chain(&self, id: &str) -> &MemoryChain {

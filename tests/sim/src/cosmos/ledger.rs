@@ -282,7 +282,7 @@ impl CosmosLedger {
             let outcome = match self.app.get_mut().execute(tx.sender, tx.call.into()) {
                 Ok(response) => {
                     decisions.extend(response.events.iter().filter_map(|event| decision(event, &coordinator)));
-                    Outcome::Included { height, time }
+                    Outcome::Included { height, time, unpaid: Vec::new() }
                 }
                 Err(error) => {
                     failures.push(text(&error));
