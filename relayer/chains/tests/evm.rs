@@ -246,6 +246,22 @@ async fn what_waits_too_long_is_bumped_and_what_was_dropped_leaves_no_gap() {
 }
 
 #[tokio::test]
+async fn what_the_process_before_sent_is_bumped_too_and_nobody_elses() {
+    let world = World::start().await;
+    world.rpc("evm_setIntervalMining", serde_json::json!([0])).await;
+    let release = world.settle(Decision::Abort, hash(10), vec![world.leg(0, Function::Transfer, ALZ)]);
+    let before = world.chain("RELAYER").await;
+    let stuck = before.submit(&release).await.unwrap();
+    drop(before);
+    let restarted = world.chain("RELAYER").await;
+    assert_eq!(world.chain("ALICE").await.bump(&stuck).await.unwrap(), None);
+    let bumped = restarted.bump(&stuck).await.unwrap().unwrap();
+    world.rpc("anvil_mine", serde_json::json!([1])).await;
+    assert!(matches!(restarted.outcome(&bumped).await.unwrap(), Outcome::Included { .. }));
+    assert_eq!(restarted.outcome(&stuck).await.unwrap(), Outcome::Unknown);
+}
+
+#[tokio::test]
 async fn the_next_endpoint_is_asked_when_one_is_dead_or_of_another_chain() {
     let world = World::start().await;
     let other = World::anvil(31337).await;

@@ -298,6 +298,13 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_is_stalled_after_what_the_file_says_or_what_is_usual_for_its_kind() {
+        let config = parse(EXAMPLE).unwrap();
+        let after = |chain: &str| config.relay().unwrap().stalled_after(&chain.parse().unwrap()).as_secs();
+        assert_eq!((after("eip155:80002"), after("eip155:1"), after("cosmos:allianza-1")), (600, 1_800, 120));
+    }
+
+    #[test]
     fn a_missing_file_is_an_error() {
         let error = Config::load(Path::new("nowhere/aes.toml")).unwrap_err().to_string();
         assert!(error.contains("nowhere/aes.toml") && error.contains("--config"), "{error}");

@@ -231,3 +231,20 @@ fn unpaid(event: &Event) -> Option<Unpaid> {
         })
     })?
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payment_that_failed_is_told_with_its_leg_and_cause() {
+        let (execution_id, leg_hash) = (aes_protocol::Hash32([3; 32]), aes_protocol::Hash32([4; 32]));
+        let event = |result: &str| {
+            let (id, leg) = (execution_id.to_string(), leg_hash.to_string());
+            let told = [("execution_id", id.as_str()), ("leg_hash", &leg), ("result", result), ("failure", "blocked")];
+            Event::new("wasm-aes-settled", told)
+        };
+        assert_eq!(unpaid(&event("failed")), Some(Unpaid { execution_id, leg_hash, cause: "blocked".into() }));
+        assert_eq!(unpaid(&event("settled")), None);
+    }
+}

@@ -61,8 +61,10 @@ struct Facts {
     refuse_prepare: Option<String>,
     /// a settlement is in a block, and no leg of it is paid
     refuse_payment: Option<String>,
-    /// what the node says of transactions, for this long
+    /// what the node says of transactions makes no sense
     nonsense: bool,
+    /// whose holds the node cannot show
+    unreadable: Option<Hash32>,
     /// how often evidence was asked for
     asked: u64,
     /// how often each execution was looked for at finality
@@ -211,9 +213,11 @@ impl MemoryChain {
         let mut facts = self.facts.lock().unwrap();
         facts.stuck = stopped.then(|| self.at(&facts, Depth::Final));
     }
-    /// Whatever is asked about a transaction, its answer makes no sense.
     pub fn talk_nonsense(&self, nonsense: bool) {
         self.facts.lock().unwrap().nonsense = nonsense;
+    }
+    pub fn hide(&self, execution_id: Option<Hash32>) {
+        self.facts.lock().unwrap().unreadable = execution_id;
     }
     pub fn sent(&self) -> Vec<EscrowMessage> {
         self.facts.lock().unwrap().sent.clone()
@@ -286,6 +290,9 @@ impl Chain for MemoryChain {
     async fn hold(&self, execution_id: &Hash32, leg: &Leg, depth: Depth) -> Result<Option<Hold>, ChainError> {
         self.up()?;
         let mut facts = self.facts.lock().unwrap();
+        if facts.unreadable == Some(*execution_id) {
+            return Err(ChainError::BadAnswer { chain: self.id.clone(), cause: "no hold but a poem".into() });
+        }
         if depth == Depth::Final {
             *facts.looked.entry(*execution_id).or_default() += 1;
         }

@@ -169,6 +169,21 @@ async fn nonsense_about_a_transaction_hides_nothing_else_of_the_chain() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nonsense_about_a_leg_hides_no_other_leg_of_the_chain() {
+    let world = World::start().await;
+    let mut relayer = world.relayer(&account(2), "a.db", 30);
+    let [hidden, fine] = [(); 2].map(|()| two_transfers(&world));
+    world.chain(ETHEREUM).hide(Some(hidden));
+    [hidden, fine].into_iter().for_each(|id| world.deposit(id));
+    relayer.events_until(|what| matches!(what, What::Unseen { leg: 1, .. })).await;
+    world.until_state(fine, State::Finalized).await;
+    assert_eq!(world.coordinator.record(hidden).state, State::Open);
+    world.chain(ETHEREUM).hide(None);
+    world.until_state(hidden, State::Finalized).await;
+    relayer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_an_alarm_and_holds_no_settlement_up() {
     let world = World::start().await;
     let relayer = world.relayer(&account(2), "a.db", 30);
