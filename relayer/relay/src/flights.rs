@@ -65,9 +65,10 @@ impl Parts {
                 let end = match &error {
                     // the answer may be what was lost
                     ChainError::Unreachable { .. } | ChainError::BadAnswer { .. } => End::Unknown,
-                    ChainError::InsufficientGas { .. } | ChainError::Refused { .. } | ChainError::NoKey { .. } => {
-                        End::NotSent
-                    }
+                    ChainError::InsufficientGas { .. }
+                    | ChainError::Refused { .. }
+                    | ChainError::Later { .. }
+                    | ChainError::NoKey { .. } => End::NotSent,
                 };
                 if let Some(row) = row {
                     self.note(self.store.ended(row, end, Some(&error.to_string()), at));
