@@ -157,11 +157,9 @@ impl Devnet {
                 config.attest = Some(AttestConfig { listen, http: HttpConfig::default(), one_endpoint: true, key, bitcoin_key, journal });
                 Ok(())
             })?;
-            if !options.attestors {
-                continue;
-            }
-            let (context, shutdown) = (Context::open(&config_file(dir, name)).await?, devnet.shutdown());
-            devnet.run(name, async move { commands::attest::serve(&context, listener, shutdown).await });
+            let config = Config::load(&config_file(dir, name))?;
+            let (manifest, shutdown) = (Manifest::load(&config.manifest)?, devnet.shutdown());
+            devnet.run(name, async move { commands::attest::serve(&config, &manifest, listener, shutdown).await });
         }
         files.write(RELAYER, Some(RELAYER), |config| {
             config.relay = Some(RelayConfig {

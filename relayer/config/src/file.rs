@@ -177,7 +177,7 @@ pub struct AttestConfig {
     #[serde(default)]
     pub http: HttpConfig,
     /// EVM: whether one endpoint alone may say which blocks are final; with several, two always have to
-    #[serde(default = "default_one_endpoint")]
+    #[serde(default)]
     pub one_endpoint: bool,
     pub key: KeyRef,
     /// signs on Bitcoin (BIP-340), where the deployment has it: never the same as `key`
@@ -186,9 +186,6 @@ pub struct AttestConfig {
     pub journal: PathBuf,
 }
 
-fn default_one_endpoint() -> bool {
-    true
-}
 fn default_timeout() -> u64 {
     10
 }

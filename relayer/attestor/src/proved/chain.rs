@@ -2,7 +2,7 @@
 //! that `follow.rs` believes.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, Mutex as Lock, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use aes_chains::cosmos::Prover;
@@ -18,12 +18,10 @@ use tendermint_rpc::Client;
 use tokio::sync::{watch, Mutex, Semaphore};
 
 use super::endpoints::{Endpoint, Endpoints};
-use super::headers::{is_parent, Believed, Headers};
+use super::headers::{is_parent, Believed, Headers, FURTHEST_BACK};
 
 /// For a header that is not there yet; a request has twice that.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// So many blocks a leg's moments may be behind the oldest header at hand.
-const FURTHEST_BACK: u64 = 20_000;
 /// What a node gives of `blockchain` at once.
 const PAGE: u64 = 20;
 
@@ -54,6 +52,8 @@ pub struct Followed {
     headers: RwLock<Headers>,
     newest: watch::Sender<Option<Head>>,
     stopped: OnceLock<Stop>,
+    /// why the newest header that an endpoint gives cannot be judged
+    trouble: Lock<Option<String>>,
     /// who looks further back does it for all
     looking_back: Mutex<()>,
 }
@@ -69,6 +69,9 @@ pub struct FollowHealth {
     pub endpoints: usize,
     /// endpoints that were caught lying since the start, and at what
     pub liars: BTreeMap<String, String>,
+    /// why no newer header is believed, until that is over
+    #[serde(default)]
+    pub trouble: Option<String>,
     /// why nothing of this chain is signed any more
     pub stopped: Option<String>,
 }
@@ -82,6 +85,7 @@ impl Followed {
             headers: RwLock::default(),
             newest: watch::Sender::new(None),
             stopped: OnceLock::new(),
+            trouble: Lock::default(),
             looking_back: Mutex::default(),
         }
     }
@@ -93,6 +97,7 @@ impl Followed {
             time: newest.map(|head| head.time),
             endpoints: self.endpoints.alive().len(),
             liars: self.endpoints.liars.all(),
+            trouble: self.trouble(),
             stopped: self.stopped().map(ToString::to_string),
         }
     }
@@ -104,6 +109,18 @@ impl Followed {
     pub(super) fn stop(&self, stop: Stop) {
         fault!(Fault::Stopped, chain = %self.chain, %stop, "nothing of this chain is signed any more");
         self.stopped.get_or_init(|| stop);
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn troubled(&self, why: Option<String>) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(why) = why.as_ref().filter(|_| trouble.is_none()) {
+            tracing::error!(chain = %self.chain, "no newer header is believed: {why}");
+        }
+        *trouble = why;
     }
 
     pub(super) fn knows_nothing(&self) -> bool {
@@ -144,7 +161,10 @@ impl Followed {
         match reached {
             Ok(Ok(head)) => head.ok_or_else(|| self.unreachable("no header yet")),
             _ if self.endpoints.alive().is_empty() => Err(self.unreachable("every endpoint was caught lying")),
-            _ => Err(self.unreachable(format!("header {height} has not come within {} s", PATIENCE.as_secs()))),
+            _ => {
+                let late = format!("header {height} has not come within {} s", PATIENCE.as_secs());
+                Err(self.unreachable(self.trouble().map_or(late.clone(), |why| format!("{late}: {why}"))))
+            }
         }
     }
 
@@ -214,6 +234,8 @@ impl Followed {
         };
         let mut metas = answer.inspect_err(log).ok()?.block_metas;
         metas.sort_by_key(|meta| std::cmp::Reverse(meta.header.height));
+        // A node that is behind gives what it has below: no lie, and no help.
+        metas.first().filter(|newest| newest.header.height >= top)?;
         let page: Vec<_> = metas.iter().filter_map(|meta| Believed::of(&meta.header).ok()).collect();
         (!page.is_empty()).then_some(page)
     }
@@ -269,17 +291,26 @@ impl Followed {
         Ok(answer.value)
     }
 
-    /// What an endpoint says there is now, proved or not: only a reason to wait for the next header.
-    async fn told(&self, contract: &Bytes, keys: &[Vec<u8>]) -> Option<(Vec<Vec<u8>>, u64)> {
+    /// What an endpoint says there is now, not proved: only a reason to wait for the next header.
+    async fn told(&self, contract: &Bytes, keys: &[Vec<u8>]) -> Option<Told> {
         let endpoint = self.endpoints.alive().into_iter().next()?;
         let ask = |key: &Vec<u8>| {
             let key = store_key(contract.as_slice(), key);
             endpoint.rpc.abci_query(Some("/store/wasm/key".to_owned()), key, None, false)
         };
         let answers = try_join_all(keys.iter().map(ask)).await.ok()?;
-        let height = answers.iter().map(|answer| answer.height.value()).max()?;
-        Some((answers.into_iter().map(|answer| answer.value).collect(), height))
+        let heights = || answers.iter().map(|answer| answer.height.value());
+        let (height, of_one_block) = (heights().max()?, heights().min() == heights().max());
+        Some(Told { values: answers.into_iter().map(|answer| answer.value).collect(), height, of_one_block, endpoint })
     }
+}
+
+struct Told {
+    values: Vec<Vec<u8>>,
+    height: u64,
+    /// or the chain went on between two keys
+    of_one_block: bool,
+    endpoint: Arc<Endpoint>,
 }
 
 enum NoValue {
@@ -291,22 +322,28 @@ enum NoValue {
 #[async_trait]
 impl Prover for Followed {
     /// After the newest block that a header proves; where a node says that it has changed in the newest block of all,
-    /// after that one, whose proof comes with the next header.
+    /// after that one, whose proof comes with the next header. What a node says of blocks beyond that is no reason to wait.
     async fn stored(&self, contract: &Bytes, keys: &[Vec<u8>]) -> Result<(Vec<Vec<u8>>, u64), ChainError> {
-        let at = self.reach(2).await?.height.saturating_sub(1);
+        let newest = self.reach(2).await?.height;
+        let at = newest.saturating_sub(1);
         let (proved, told) = tokio::join!(self.proved(contract, keys, at), self.told(contract, keys));
-        match (proved, told) {
-            (Ok(proved), Some((told, height))) if height > at && told != proved => {
-                match self.proved(contract, keys, height).await {
-                    Ok(newer) => Ok((newer, height)),
-                    Err(error) if self.endpoints.alive().is_empty() => Err(error),
-                    Err(error) => {
-                        tracing::warn!(chain = %self.chain, %error, "a change that a node tells of is not proved");
-                        Ok((proved, at))
-                    }
+        let proved = proved?;
+        let told = told.filter(|told| (newest..=newest.saturating_add(1)).contains(&told.height));
+        let Some(told) = told.filter(|told| told.values != proved) else { return Ok((proved, at)) };
+        match self.proved(contract, keys, told.height).await {
+            Ok(newer) => {
+                if told.of_one_block && newer != told.values {
+                    let lie = format!("a value after block {} that the proof refutes", told.height);
+                    self.endpoints.liars.caught(&told.endpoint.name, &lie);
                 }
+                Ok((newer, told.height))
             }
-            (proved, _) => Ok((proved?, at)),
+            Err(error) if self.endpoints.alive().is_empty() => Err(error),
+            Err(error) => {
+                let endpoint = &told.endpoint.name;
+                tracing::warn!(chain = %self.chain, endpoint, %error, "a change that a node tells of is not proved");
+                Ok((proved, at))
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! EVM legs: a leaf counts once a receipt (or the empty slot) proves it under a header that enough endpoints give as final.
 //! A single endpoint can then neither invent an event nor a block; it can only be silent, or be caught.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use aes_chains::evm::{EvmChain, Node};
@@ -13,8 +14,12 @@ use aes_protocol::{ChainId, Evidence, Hash32, Leg};
 use futures::future::join_all;
 
 use super::chain::FollowHealth;
-use super::liars::Liars;
+use super::liars::{by_host, Liars};
 
+/// Seconds; longer than this no endpoint is waited for: there are others, and a request has ten.
+const LONGEST_WAIT: u64 = 3;
+
+/// The URLs of one host, which share a fate.
 struct Endpoint {
     name: String,
     chain: Arc<dyn Chain>,
@@ -25,6 +30,8 @@ struct Endpoint {
 pub struct Witnessed {
     id: ChainId,
     endpoints: Vec<Endpoint>,
+    /// the one that gave the last proof
+    preferred: AtomicUsize,
     /// so many have to say the same
     enough: usize,
     liars: Liars,
@@ -33,13 +40,14 @@ pub struct Witnessed {
 impl Witnessed {
     /// `enough` endpoints where so many are configured; with one alone, that one's word on which blocks are final.
     pub fn new(id: &ChainId, settings: &ChainConfig, entry: &ManifestChain, enough: usize) -> Result<Self, ChainError> {
-        let endpoint = |url: &aes_config::Endpoint| {
-            let alone = ChainConfig { rpc: vec![url.clone()], ..settings.clone() };
+        let timeout = settings.timeout.min(LONGEST_WAIT);
+        let endpoint = |(name, rpc): (String, Vec<aes_config::Endpoint>)| {
+            let alone = ChainConfig { rpc, timeout, ..settings.clone() };
             let builder = EvmProofBuilder::new(Arc::new(Node::new(id.clone(), &alone)?));
-            Ok(Endpoint { name: url.to_string(), chain: EvmChain::new(id.clone(), &alone, entry)?, builder })
+            Ok(Endpoint { name, chain: EvmChain::new(id.clone(), &alone, entry)?, builder })
         };
-        let endpoints: Vec<Endpoint> = settings.rpc.iter().map(endpoint).collect::<Result<_, ChainError>>()?;
-        Ok(Self { id: id.clone(), endpoints, enough, liars: Liars::new(id) })
+        let endpoints = by_host(&settings.rpc).into_iter().map(endpoint).collect::<Result<_, ChainError>>()?;
+        Ok(Self { id: id.clone(), endpoints, preferred: AtomicUsize::new(0), enough, liars: Liars::new(id) })
     }
 
     pub fn health(&self) -> FollowHealth {
@@ -48,12 +56,22 @@ impl Witnessed {
             time: None,
             endpoints: self.alive().count(),
             liars: self.liars.all(),
+            trouble: None,
             stopped: None,
         }
     }
 
+    /// Those that were not caught, the one that gave the last proof first.
     fn alive(&self) -> impl Iterator<Item = &Endpoint> {
-        self.endpoints.iter().filter(|endpoint| !self.liars.contains(&endpoint.name))
+        let preferred = self.preferred.load(Ordering::Relaxed);
+        let (before, from) = self.endpoints.split_at(preferred.min(self.endpoints.len()));
+        from.iter().chain(before).filter(|endpoint| !self.liars.contains(&endpoint.name))
+    }
+
+    fn gave_a_proof(&self, endpoint: &Endpoint) {
+        if let Some(position) = self.endpoints.iter().position(|other| other.name == endpoint.name) {
+            self.preferred.store(position, Ordering::Relaxed);
+        }
     }
 
     /// What enough of the endpoints say alike; nothing is proved at this depth, and nothing but a reserve rests on it.
@@ -85,7 +103,10 @@ impl Witnessed {
                 }
             };
             match self.proved(endpoint, subject, &leaf).await {
-                Ok(()) => return Ok(Some(leaf)),
+                Ok(()) => {
+                    self.gave_a_proof(endpoint);
+                    return Ok(Some(leaf));
+                }
                 Err(error) => failed = Some(error),
             }
         }
@@ -107,9 +128,15 @@ impl Witnessed {
                 }
                 blocks
             }
-            // silent, or without the calls that a proof takes: no lie
-            Err(BuildError::Chain(error)) if !matches!(error, ChainError::BadAnswer { .. }) => return Err(error),
-            Err(error) => return Err(self.caught(endpoint, &format!("of {:?}: {error}", leaf.status))),
+            Err(error @ (BuildError::Contradiction(_) | BuildError::Proof(_))) => {
+                return Err(self.caught(endpoint, &format!("of {:?}: {error}", leaf.status)));
+            }
+            // silent, pruned, busy, without the calls that a proof takes, or newer than this program: no lie
+            Err(BuildError::Chain(error)) => return Err(error),
+            Err(error) => {
+                let cause = format!("{}: {error}", endpoint.name);
+                return Err(ChainError::Unreachable { chain: self.id.clone(), cause });
+            }
         };
         for (hash, height) in blocks {
             self.agreed(endpoint, height, hash).await?;

@@ -19,6 +19,7 @@ use tendermint_light_client::state::State;
 use tendermint_light_client::store::memory::MemoryStore;
 use tendermint_light_client::store::LightStore;
 use tendermint_light_client::types::{LightBlock, Status, TrustThreshold};
+use tendermint_light_client::verifier::errors::VerificationErrorDetail;
 use tendermint_light_client::verifier::options::Options;
 use tendermint_light_client::verifier::ProdVerifier;
 use tokio::runtime::{Handle, Runtime};
@@ -32,6 +33,8 @@ use super::headers::Believed;
 const LONGEST_GAP: u64 = 1_000;
 /// A tick may be missed; so often it is looked anyway.
 const AT_LEAST: Duration = Duration::from_secs(1);
+/// So far a header's time may be ahead of this machine's clock.
+const CLOCK_DRIFT: Duration = Duration::from_secs(10);
 /// So often the newest believed header goes to disk.
 const SAVE_EVERY: Duration = Duration::from_secs(60);
 
@@ -103,6 +106,7 @@ impl Follower {
 
     /// Whatever new header an endpoint gives that can be verified.
     fn step(&mut self, followed: &Arc<Followed>, start: &Start) -> Result<(), Stop> {
+        let mut ahead = None;
         for endpoint in followed.endpoints.alive() {
             let client = Client { endpoint: &endpoint, handle: &self.handle, start, root: &self.root };
             let block = match client.verify(None) {
@@ -110,6 +114,14 @@ impl Follower {
                 Err(Failure::Silent) => continue,
                 Err(Failure::Lie(lie)) => {
                     followed.endpoints.liars.caught(&endpoint.name, &lie);
+                    continue;
+                }
+                Err(Failure::FromTheFuture(time)) => {
+                    ahead = Some(format!(
+                        "{} gives a block of {time}, more than {} s ahead of this machine's clock; set the clock (NTP)",
+                        endpoint.name,
+                        CLOCK_DRIFT.as_secs()
+                    ));
                     continue;
                 }
                 Err(Failure::Expired) => return Err(Stop::Expired { height: self.root.height().value() }),
@@ -121,6 +133,7 @@ impl Follower {
                 }
                 continue;
             }
+            followed.troubled(None);
             followed.endpoints.answered(&endpoint);
             let gap = block.height().value().saturating_sub(self.root.height().value());
             let between = if gap > LONGEST_GAP {
@@ -135,6 +148,7 @@ impl Follower {
             self.ask_witnesses(followed, before, endpoint, start);
             return Ok(());
         }
+        followed.troubled(ahead);
         Ok(())
     }
 
@@ -156,7 +170,7 @@ impl Follower {
                     }
                     Err(Failure::Lie(lie)) => followed.endpoints.liars.caught(&witness.name, &lie),
                     // silent or behind: it says nothing against the block
-                    Ok(_) | Err(Failure::Silent | Failure::Expired) => {}
+                    Ok(_) | Err(Failure::Silent | Failure::FromTheFuture(_) | Failure::Expired) => {}
                 }
             }
             drop(turn);
@@ -232,6 +246,8 @@ enum Failure {
     /// no answer, or it is behind
     Silent,
     Lie(String),
+    /// by this machine's clock, which may be the one that is wrong; the block's time
+    FromTheFuture(tendermint::Time),
     Expired,
 }
 
@@ -285,7 +301,7 @@ impl Client<'_> {
         let options = Options {
             trust_threshold: TrustThreshold::ONE_THIRD,
             trusting_period: self.start.trusting_period,
-            clock_drift: Duration::from_secs(10),
+            clock_drift: CLOCK_DRIFT,
         };
         let peer = self.endpoint.peer;
         let scheduler = basic_bisecting_schedule;
@@ -302,9 +318,10 @@ impl Client<'_> {
                 return Failure::Lie(lie);
             }
             match error.detail() {
-                ErrorDetail::InvalidLightBlock(cause) => {
-                    Failure::Lie(format!("a light block that is not valid: {}", cause.source))
-                }
+                ErrorDetail::InvalidLightBlock(cause) => match &cause.source {
+                    VerificationErrorDetail::HeaderFromTheFuture(future) => Failure::FromTheFuture(future.header_time),
+                    source => Failure::Lie(format!("a light block that is not valid: {source}")),
+                },
                 ErrorDetail::TrustedStateOutsideTrustingPeriod(_) => Failure::Expired,
                 _ => Failure::Silent,
             }

@@ -9,8 +9,10 @@ use aes_evidence::ProofError;
 use aes_protocol::Hash32;
 use tendermint::block::Header;
 
-/// How many are kept: a day of blocks of five seconds.
-const KEPT: usize = 20_000;
+/// So many blocks a leg's moments may be behind the newest header: a day of blocks of five seconds.
+pub(super) const FURTHEST_BACK: u64 = 20_000;
+/// More than that: what was looked up at the edge stays while the newest goes on.
+const KEPT: usize = 24_000;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Believed {
@@ -73,4 +75,32 @@ impl Headers {
 
 pub(super) fn is_parent(parent: &Believed, child: &Believed) -> bool {
     parent.head.height.checked_add(1) == Some(child.head.height) && child.parent == Some(parent.head.hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(height: u64) -> Believed {
+        let hash = |height: u64| {
+            let mut bytes = [0; 32];
+            bytes[..8].copy_from_slice(&height.to_be_bytes());
+            Hash32(bytes)
+        };
+        let head = Head { height, hash: hash(height), time: height };
+        Believed { head, app_hash: vec![], parent: Some(hash(height - 1)) }
+    }
+
+    #[test]
+    fn what_was_looked_up_at_the_edge_stays_while_the_chain_goes_on() {
+        let newest = FURTHEST_BACK + 1_000;
+        let edge = newest - FURTHEST_BACK;
+        let mut headers = Headers::default();
+        headers.extend(header(newest), vec![]);
+        assert!((edge..newest).rev().all(|height| headers.extend_down(header(height))));
+        for height in newest + 1..newest + 100 {
+            headers.extend(header(height), vec![]);
+        }
+        assert_eq!(headers.at(edge), Some(&header(edge)));
+    }
 }

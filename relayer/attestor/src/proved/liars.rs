@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use aes_config::Endpoint;
 use aes_protocol::ChainId;
 use aes_telemetry::{fault, Fault};
 
@@ -35,4 +36,17 @@ impl Liars {
         // entries go in whole
         self.caught.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The URLs of each host, in the order of the list: whoever runs it can lie behind all of them.
+pub(super) fn by_host(endpoints: &[Endpoint]) -> Vec<(String, Vec<Endpoint>)> {
+    let mut hosts: Vec<(String, Vec<Endpoint>)> = vec![];
+    for endpoint in endpoints {
+        let name = endpoint.to_string();
+        match hosts.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, same)) => same.push(endpoint.clone()),
+            None => hosts.push((name, vec![endpoint.clone()])),
+        }
+    }
+    hosts
 }

@@ -21,6 +21,7 @@ pub use chain::{FollowHealth, Followed};
 use endpoints::Endpoints;
 pub use evm::Witnessed;
 use follow::Start;
+use liars::by_host;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ProvedError {
@@ -30,7 +31,7 @@ pub enum ProvedError {
         "{0}: no block to start from; run `aes deploy` again, which writes one, or give chains.\"{0}\".follow.anchor"
     )]
     NoAnchor(ChainId),
-    #[error("{0}: one endpoint alone, and attest.one_endpoint is false; give a second one in its rpc list")]
+    #[error("{0}: one endpoint alone, and its word on which blocks are final would be believed; give a second one, of another host, in its rpc list, or accept that with attest.one_endpoint = true")]
     OneEndpoint(ChainId),
     #[error("{chain}: rpc: {cause}; write http://host:port")]
     Rpc { chain: ChainId, cause: String },
@@ -65,7 +66,7 @@ impl Proved {
         let mut witnessed = BTreeMap::new();
         for (id, entry) in manifest.chains.iter().filter(|(id, _)| id.kind() == ChainKind::Evm) {
             let settings = config.chain(id).map_err(ConnectError::from)?;
-            let enough = enough(config, id, settings.rpc.len())?;
+            let enough = enough(config, id, by_host(&settings.rpc).len())?;
             let chain = Witnessed::new(id, settings, entry, enough).map_err(ConnectError::from)?;
             witnessed.insert(id.clone(), Arc::new(chain));
         }
@@ -75,7 +76,7 @@ impl Proved {
 
 /// How many endpoints of an EVM chain have to give a block as final: two, where there are two.
 fn enough(config: &Config, id: &ChainId, endpoints: usize) -> Result<usize, ProvedError> {
-    let alone = config.attest.as_ref().is_none_or(|attest| attest.one_endpoint);
+    let alone = config.attest.as_ref().is_some_and(|attest| attest.one_endpoint);
     match endpoints {
         2.. => Ok(2),
         _ if !alone => Err(ProvedError::OneEndpoint(id.clone())),

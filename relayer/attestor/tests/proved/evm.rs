@@ -54,6 +54,29 @@ fn another_block(method: &str, _: &mut Value, result: Option<&mut Value>) {
     }
 }
 
+/// It does not know the block, it says, in the form of an error.
+fn busy(method: &str, params: &mut Value, result: Option<&mut Value>) {
+    if result.is_none() && method == "eth_getBlockByHash" {
+        *params = json!([]);
+    }
+}
+
+/// A transaction of a type that came after this program: OP Stack's deposits are the first of every block.
+fn transaction_of_unknown_type(_: &str, _: &mut Value, result: Option<&mut Value>) {
+    let transactions = result.and_then(|result| result.get_mut("transactions")?.as_array_mut());
+    if let Some(transactions) = transactions.filter(|all| all.iter().any(Value::is_object)) {
+        transactions.insert(0, json!({ "type": "0x7e", "hash": format!("0x{}", "7e".repeat(32)) }));
+    }
+}
+
+/// A header of a later fork: its hash is over a field that this program leaves out.
+fn header_of_a_later_fork(method: &str, _: &mut Value, result: Option<&mut Value>) {
+    if let Some(result) = result.filter(|_| method.starts_with("eth_getBlockBy")) {
+        result["extraData"] = json!("0x07");
+        result["laterRoot"] = json!(format!("0x{}", "07".repeat(32)));
+    }
+}
+
 #[tokio::test]
 async fn an_evm_endpoint_that_lies_is_named_and_left_out() {
     let world = World::start().await;
@@ -78,6 +101,28 @@ async fn an_evm_endpoint_that_lies_is_named_and_left_out() {
         assert!(proxies[0].url.ends_with(liar.as_str()), "{name}: {liar}");
         println!("{name}: {what}");
     }
+
+    for (name, shortcoming) in [
+        ("busy", busy as Lie),
+        ("transaction of unknown type", transaction_of_unknown_type),
+        ("header of a later fork", header_of_a_later_fork),
+    ] {
+        let proxy = Proxy::before(&world.anvil.rpc_url).await;
+        proxy.lies(shortcoming);
+        let others = futures::future::join_all([(); 2].map(|()| Proxy::before(&world.anvil.rpc_url))).await;
+        let urls = [&proxy.url, &others[0].url, &others[1].url].map(String::as_str);
+        let witnessed = Witnessed::new(&world.id(), &world.config(&urls, None), &world.entry, 2).unwrap();
+        assert_eq!(witnessed.evidence(&subject).await.unwrap(), Some(told.clone()), "{name}");
+        let health = witnessed.health();
+        assert!(health.liars.is_empty(), "{name}: {health:?}");
+    }
+
+    // Two URLs of one host are one word.
+    let other_path = format!("{}/other", world.anvil.rpc_url);
+    let urls = [world.anvil.rpc_url.as_str(), other_path.as_str()];
+    let one_host = Witnessed::new(&world.id(), &world.config(&urls, None), &world.entry, 2).unwrap();
+    let refused = one_host.evidence(&subject).await.unwrap_err();
+    assert!(matches!(&refused, ChainError::Unreachable { cause, .. } if cause.contains("fewer than 2")), "{refused}");
 
     // One word alone is not enough where two are asked for.
     let alone = Witnessed::new(&world.id(), &world.config(&[&world.anvil.rpc_url], None), &world.entry, 2).unwrap();

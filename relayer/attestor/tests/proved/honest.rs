@@ -12,6 +12,7 @@ use aes_evidence::{ProofError, Subject};
 use aes_protocol::{Decision, Evidence, Hash32, LegStatus};
 
 use crate::net::{attestor_set, chain_id, net, prepared, Running, User, WAIT};
+use crate::proxy::Proxy;
 
 async fn certified(attestor: &Running, user: &User, request: Request) -> Certified {
     let clients = [attestor.client.clone()];
@@ -126,7 +127,14 @@ async fn a_leg_never_held_is_proved_absent_and_what_is_believed_outlives_a_resta
     let (net, user) = (net().await, User::new("ABSENT").await);
     let folder = tempfile::tempdir().unwrap();
     let rpc = vec![net.node.rpc_url.clone()];
-    let attestor = Running::start(rpc.clone(), folder.path(), FollowConfig::default()).await;
+    // what it says of single headers counts for nothing
+    let proxy = Proxy::before(&net.node.rpc_url).await;
+    proxy.lies(|method, _, result| {
+        if let Some(result) = result.filter(|_| method == "header") {
+            result["header"]["time"] = serde_json::json!("2001-09-09T01:46:40Z");
+        }
+    });
+    let attestor = Running::start(vec![proxy.url.clone()], folder.path(), FollowConfig::default()).await;
     let (execution_id, deadline) = user.open(2, 3).await;
     let reason = RollbackReason::Cancelled {};
     user.done(user.home.send(&ExecuteMsg::Rollback { execution_id, reason }).await).await;

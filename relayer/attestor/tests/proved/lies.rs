@@ -5,7 +5,7 @@ use aes_config::FollowConfig;
 use cosmwasm_std::Binary;
 use serde_json::{json, Value};
 
-use crate::net::{chain_id, net, prepared, Running, User};
+use crate::net::{chain_id, net, prepared, Running, User, WAIT};
 use crate::proxy::Proxy;
 
 type Lie = fn(&str, &mut Value, Option<&mut Value>);
@@ -186,6 +186,58 @@ async fn an_endpoint_that_is_silent_behind_or_pruned_is_passed_over_and_not_name
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let rpc = vec![format!("http://{}", silent.local_addr().unwrap()), net.node.rpc_url.clone()];
+    let attestor = Running::start(rpc, folder.path(), FollowConfig::default()).await;
+    attestor.until("following", |chain| chain.height.is_some()).await;
+    attestor.client.attest(&prepared(execution_id)).await.unwrap();
+    assert!(attestor.health().await.followed[&chain_id()].liars.is_empty());
+    attestor.stop().await;
+}
+
+/// A value that is not there, told without a proof as the newest of all: the next header refutes it.
+#[tokio::test]
+async fn a_change_that_is_only_told_of_is_refuted_and_its_teller_named() {
+    let (net, user) = (net().await, User::new("TOLD").await);
+    let (execution_id, deadline) = user.open(6, 600).await;
+    user.prepare(execution_id, deadline).await;
+    let proxy = Proxy::before(&net.node.rpc_url).await;
+    let folder = tempfile::tempdir().unwrap();
+    let rpc = vec![proxy.url.clone(), net.node.rpc_url.clone()];
+    let attestor = Running::start(rpc, folder.path(), FollowConfig::default()).await;
+    attestor.until("following", |chain| chain.height.is_some()).await;
+    proxy.lies(|method, params, result| {
+        if let Some(result) = result.filter(|_| method == "abci_query" && !proved(method, params)) {
+            result["response"]["value"] = json!("bm9uc2Vuc2U=");
+        }
+    });
+    let caught = async {
+        loop {
+            attestor.client.attest(&prepared(execution_id)).await.unwrap();
+            let health = attestor.health().await.followed.remove(&chain_id()).unwrap();
+            if let Some((liar, told)) = health.liars.into_iter().next() {
+                return (liar, told);
+            }
+        }
+    };
+    let (liar, told) = tokio::time::timeout(WAIT, caught).await.unwrap();
+    assert!(proxy.url.ends_with(&liar) && told.contains("the proof refutes"), "{liar}: {told}");
+    attestor.stop().await;
+}
+
+/// Of headers it gives only those that it has.
+#[tokio::test]
+async fn an_endpoint_that_lacks_the_newest_headers_is_not_named() {
+    let (net, user) = (net().await, User::new("LAGS").await);
+    let (execution_id, deadline) = user.open(7, 600).await;
+    user.prepare(execution_id, deadline).await;
+    let proxy = Proxy::before(&net.node.rpc_url).await;
+    proxy.lies(|method, _, result| {
+        if let Some(result) = result.filter(|_| method == "blockchain") {
+            result["block_metas"].as_array_mut().unwrap().remove(0);
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let rpc = vec![proxy.url.clone(), net.node.rpc_url.clone()];
+    // the hold is in a block before the first that is followed
     let attestor = Running::start(rpc, folder.path(), FollowConfig::default()).await;
     attestor.until("following", |chain| chain.height.is_some()).await;
     attestor.client.attest(&prepared(execution_id)).await.unwrap();

@@ -23,7 +23,7 @@ use super::announce::BlockEvents;
 use super::endpoints::{Endpoints, NodeError};
 use super::fee::GasPrice;
 use super::proved::Prover;
-use super::refusal::words;
+use super::refusal::{is_refusal, words};
 use super::signer::Signer;
 use super::ticks::Ticks;
 use crate::chain::{GasAccount, Head};
@@ -146,9 +146,7 @@ impl CosmosClient {
 
     /// Unix seconds of a block's header, which is what contracts see as their time.
     pub(super) async fn block_time(&self, height: u64) -> Result<u64, ChainError> {
-        let height = self.height(height)?;
-        let answer: header::Response = self.must(|client| async move { client.header(height).await }).await?;
-        self.seconds(answer.header.time)
+        Ok(self.block(height).await?.time)
     }
 
     pub(super) async fn smart<T: DeserializeOwned>(
@@ -193,7 +191,10 @@ impl CosmosClient {
             })
             .await?;
         if answer.code.is_err() {
-            return Err(self.refused(words(&answer.log)));
+            let cause = words(&answer.log);
+            let refused = is_refusal(&answer.log);
+            // the query service has one code for all: what is not the chain's own no is the node's trouble
+            return Err(if refused { self.refused(cause) } else { self.unreachable(cause) });
         }
         let decoded =
             A::decode(answer.value.as_slice()).map_err(|error| self.bad_answer(format!("{path}: {error}")))?;
@@ -279,6 +280,10 @@ impl CosmosClient {
 
     pub(super) fn refused(&self, cause: impl Into<String>) -> ChainError {
         ChainError::Refused { chain: self.id.clone(), cause: cause.into() }
+    }
+
+    fn unreachable(&self, cause: String) -> ChainError {
+        ChainError::Unreachable { chain: self.id.clone(), cause }
     }
 
     pub(super) fn bad_answer(&self, cause: impl Into<String>) -> ChainError {

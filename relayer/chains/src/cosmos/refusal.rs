@@ -24,6 +24,14 @@ pub(super) fn words(log: &str) -> String {
         .map_or_else(|| text.trim().into(), |rest| format!("bad message: {rest}"))
 }
 
+/// Whether the chain says no, and not a node that it cannot answer. The words are all there is to tell them apart by: every
+/// error of a simulation comes with the same code.
+pub(super) fn is_refusal(log: &str) -> bool {
+    ["message index: ", "wasm contract failed", "account sequence mismatch", "insufficient f", "not found"]
+        .iter()
+        .any(|words| log.contains(words))
+}
+
 /// `account sequence mismatch, expected 7, got 5: incorrect account sequence`
 pub(super) fn expected_sequence(log: &str) -> Option<u64> {
     let (_, rest) = log.split_once("account sequence mismatch, expected ")?;
@@ -47,6 +55,25 @@ mod tests {
             assert_eq!(words(log), "it is late", "{log}");
         }
         assert_eq!(words("spendable balance 0x is smaller"), "spendable balance 0x is smaller");
+    }
+
+    #[test]
+    fn a_nodes_trouble_is_no_refusal() {
+        let refusals = [
+            "failed to execute message; message index: 0: it is late: execute wasm contract failed",
+            "failed to execute message; message index: 0: spendable balance 0x is smaller than 5x: insufficient funds",
+            "rpc error: code = NotFound desc = account wasm1 not found: key not found",
+            "account sequence mismatch, expected 7, got 5: incorrect account sequence",
+            "execution 00 is not known: query wasm contract failed",
+        ];
+        let troubles = [
+            "failed to load state at height 5; version does not exist (latest height: 3): invalid request",
+            "context deadline exceeded",
+            "panic message redacted to hide potentially sensitive system info: panic",
+            "rpc error: code = Unavailable desc = connection refused",
+        ];
+        assert!(refusals.into_iter().all(is_refusal));
+        assert!(!troubles.into_iter().any(is_refusal));
     }
 
     #[test]

@@ -57,6 +57,9 @@ impl Node {
         if let Some(answer) = error.as_error_response() {
             return match answer.as_revert_data() {
                 Some(revert) => self.refused(revert_text(&revert)),
+                None if passes(&answer.message) => {
+                    ChainError::Later { chain: self.id.clone(), cause: answer.message.clone() }
+                }
                 None => self.bad_answer(format!("{} (code {})", answer.message, answer.code)),
             };
         }
@@ -166,7 +169,33 @@ fn number_of(id: &ChainId) -> Result<u64, ChainError> {
     }
 }
 
+/// What is over by itself: a full pool, fees that rose meanwhile. In the words of geth, and of the clients that took them over.
+fn passes(message: &str) -> bool {
+    let message = message.to_lowercase();
+    ["pool is full", "less than block base fee", "fee too low", "underpriced"]
+        .iter()
+        .any(|words| message.contains(words))
+}
+
 /// What the contract answered where the call reverted.
 pub(crate) fn revert_data(error: &ProviderError) -> Option<Vec<u8>> {
     error.as_error_response().and_then(JsonRpcError::as_revert_data).map(|data| data.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_over_by_itself_is_no_nonsense() {
+        let later = [
+            "txpool is full",
+            "transaction pool is full",
+            "max fee per gas less than block base fee: address 0x0, maxFeePerGas: 1, baseFee: 7",
+            "replacement transaction underpriced",
+            "FeeTooLow, EffectivePriorityFeePerGas too low 0 < 1, BaseFee too low: fee too low",
+        ];
+        assert!(later.into_iter().all(passes));
+        assert!(!["intrinsic gas too low", "missing trie node", "method not found"].into_iter().any(passes));
+    }
 }

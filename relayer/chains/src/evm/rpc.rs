@@ -17,6 +17,8 @@ use serde::Serialize;
 use serde_json::{json, Value};
 
 const REST: Duration = Duration::from_secs(15);
+/// EIP-1474: more requests than the node takes
+const LIMIT_EXCEEDED: i64 = -32005;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RpcFailure {
@@ -136,8 +138,12 @@ impl Endpoints {
         let mut answer: Value = read.map_err(|error| format!("HTTP {status}, {}", cause_of(&error.without_url())))?;
         match (answer.get_mut("error").map(Value::take), answer.get_mut("result").map(Value::take)) {
             (Some(error), _) if !error.is_null() => {
-                let error =
+                let error: JsonRpcError =
                     serde_json::from_value(error).map_err(|error| format!("HTTP {status}, its error: {error}"))?;
+                // some providers say so with HTTP 200: the next endpoint may have time
+                if error.code == LIMIT_EXCEEDED {
+                    return Err(error.to_string());
+                }
                 Ok(Err(error))
             }
             (_, Some(result)) => Ok(Ok(result)),

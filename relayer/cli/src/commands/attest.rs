@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aes_attestor::{approve, Attestor, BitcoinSigner, Proved, Signer};
+use aes_config::{Config, Manifest};
 use aes_protocol::{AttestorSet, Hash32};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 use tokio::net::TcpListener;
 
-use crate::context::Context;
 use crate::output::Output;
 use crate::signals::Stop;
 
@@ -46,19 +46,20 @@ impl fmt::Display for Approved {
 
 impl Attest {
     pub async fn run(&self, config: &Path, output: Output) -> Result<()> {
-        let context = Context::open(config).await?;
+        let config = Config::load(config)?;
+        let manifest = Manifest::load(&config.manifest)?;
+        let attest = config.attest()?;
         match &self.command {
             None => {
-                let listen = context.config.attest()?.listen;
+                let listen = attest.listen;
                 let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
                 let mut stop = Stop::listen()?;
-                serve(&context, listener, async move { stop.asked().await }).await
+                serve(&config, &manifest, listener, async move { stop.asked().await }).await
             }
             Some(AttestCommand::Approve { set }) => {
-                let config = context.config.attest()?;
-                let signer = Signer::new(&config.key.load()?)?;
+                let signer = Signer::new(&attest.key.load()?)?;
                 let set = read_set(set)?;
-                let hash = approve(&config.journal, signer.address(), context.home.domain(), &set)?;
+                let hash = approve(&attest.journal, signer.address(), &manifest.domain, &set)?;
                 output.say(&Approved { attestor_set: set.id, hash })
             }
         }
@@ -73,17 +74,19 @@ pub fn read_set(path: &Path) -> Result<AttestorSet> {
     Ok(set)
 }
 
-/// The attestor until `shutdown`; `listener` is open already, so that its port is known beforehand.
+/// The attestor until `shutdown`; `listener` is open already, so that its port is known beforehand. It opens its chains itself,
+/// once: those of a `Context` are believed.
 pub async fn serve(
-    context: &Context,
+    config: &Config,
+    manifest: &Manifest,
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
-    let config = context.config.attest()?;
-    let key = config.key.load()?;
-    let proved = Proved::connect(&context.config, &context.manifest, &config.journal)?;
-    let mut attestor = Attestor::proved(proved, &key, &config.journal)?;
-    if let Some(bitcoin_key) = &config.bitcoin_key {
+    let attest = config.attest()?;
+    let key = attest.key.load()?;
+    let proved = Proved::connect(config, manifest, &attest.journal)?;
+    let mut attestor = Attestor::proved(proved, &key, &attest.journal)?;
+    if let Some(bitcoin_key) = &attest.bitcoin_key {
         attestor = attestor.with_bitcoin(BitcoinSigner::new(&bitcoin_key.load()?, &key)?);
     }
     Arc::new(attestor).serve(listener, &context.config.attest()?.http, shutdown).await?;

@@ -27,7 +27,13 @@ struct BlockJson {
     header: Header,
     hash: B256,
     transactions: Vec<Value>,
+    /// a field that no header has which this release can hash
+    #[serde(skip)]
+    unknown: Option<String>,
 }
+
+/// What a block's JSON has beside its header's fields.
+const BESIDE_HEADER: [&str; 6] = ["hash", "transactions", "uncles", "withdrawals", "size", "totalDifficulty"];
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -81,7 +87,7 @@ impl EvmProofBuilder {
         let blocks = proof.rests_on()?.into_iter().map(|(hash, _)| hash).collect();
         let proved = proof.verify(subject, &EvmAnchors { blocks, ..Default::default() })?;
         if proved != *leaf {
-            return Err(self.wrong(format!("it proves {proved:?}, not {leaf:?}")).into());
+            return Err(BuildError::Contradiction(format!("it proves {proved:?}, not {leaf:?}")));
         }
         Ok(proof)
     }
@@ -97,11 +103,17 @@ impl EvmProofBuilder {
 
     async fn event(&self, subject: &Subject<'_>, leaf: &Evidence, block: &BlockJson) -> Result<EvmShown, BuildError> {
         let (transactions, hashes) = self.transactions(block)?;
+        // With a transaction left out that this release cannot read, another root is no wonder.
+        let whole = hashes.len() == block.transactions.len();
+        let no_proof = |cause: String| match whole {
+            true => BuildError::Contradiction(cause),
+            false => BuildError::NotUnderstood(cause),
+        };
         let index = hashes.iter().position(|hash| hash.0 == leaf.tx_id.0);
-        let index = index.ok_or_else(|| self.wrong(format!("block {} has no {}", leaf.height, leaf.tx_id)))?;
+        let index = index.ok_or_else(|| no_proof(format!("block {} has no {}", leaf.height, leaf.tx_id)))?;
         let receipts = self.receipts(block, &hashes).await?;
         let encoded: Vec<Vec<u8>> = receipts.iter().map(encode_receipt).collect();
-        let root = |what: &str| self.wrong(format!("the {what} of block {} have another root", leaf.height));
+        let root = |what: &str| no_proof(format!("the {what} of block {} have another root", leaf.height));
         let transaction = trie::path(&transactions, index, block.header.transactions_root);
         let receipt = trie::path(&encoded, index, block.header.receipts_root);
         let escrow = Address::try_from(subject.leg.escrow.as_slice()).unwrap_or_default();
@@ -112,7 +124,7 @@ impl EvmProofBuilder {
             transaction_index: u64::try_from(index).unwrap_or(u64::MAX),
             transaction: transaction.ok_or_else(|| root("transactions"))?,
             receipt: receipt.ok_or_else(|| root("receipts"))?,
-            log: log.ok_or_else(|| self.wrong(format!("{} logged nothing of the leg", leaf.tx_id)))?,
+            log: log.ok_or_else(|| no_proof(format!("{} logged nothing of the leg", leaf.tx_id)))?,
         })
     }
 
@@ -150,7 +162,7 @@ impl EvmProofBuilder {
         Ok(subject.leaf(LegStatus::Held, block, Hash32(transaction.0), aes_protocol::keccak(&prepared)))
     }
 
-    fn transactions(&self, block: &BlockJson) -> Result<(Vec<Vec<u8>>, Vec<B256>), ChainError> {
+    fn transactions(&self, block: &BlockJson) -> Result<(Vec<Vec<u8>>, Vec<B256>), BuildError> {
         let mut encoded = Vec::with_capacity(block.transactions.len());
         let mut hashes = Vec::with_capacity(block.transactions.len());
         for transaction in &block.transactions {
@@ -159,7 +171,8 @@ impl EvmProofBuilder {
                 // Polygon's own one at the end, which nobody signed and which is in no trie
                 Err(_) if encoded.len().checked_add(1) == Some(block.transactions.len()) => break,
                 Err(error) => {
-                    return Err(self.wrong(format!("a transaction of block {}: {error}", block.header.number)))
+                    let cause = format!("a transaction of block {}: {error}", block.header.number);
+                    return Err(BuildError::NotUnderstood(cause));
                 }
             };
             hashes.push(*envelope.tx_hash());
@@ -182,22 +195,34 @@ impl EvmProofBuilder {
         Ok(receipts)
     }
 
-    async fn at(&self, height: u64) -> Result<BlockJson, ChainError> {
+    async fn at(&self, height: u64) -> Result<BlockJson, BuildError> {
         self.block(json!(U64::from(height)), "eth_getBlockByNumber", false).await
     }
 
-    async fn block(&self, id: Value, method: &str, whole: bool) -> Result<BlockJson, ChainError> {
-        let block: Option<BlockJson> = self.node.ask(method, json!([id, whole])).await?;
-        block.ok_or_else(|| self.wrong(format!("no block {id}")))
+    async fn block(&self, id: Value, method: &str, whole: bool) -> Result<BlockJson, BuildError> {
+        let found: Option<Value> = self.node.ask(method, json!([id, whole])).await?;
+        let found = found.ok_or_else(|| self.wrong(format!("no block {id}")))?;
+        let not_understood = |cause: serde_json::Error| BuildError::NotUnderstood(format!("block {id}: {cause}"));
+        let mut block = BlockJson::deserialize(&found).map_err(not_understood)?;
+        let known = serde_json::to_value(&block.header).map_err(not_understood)?;
+        let fields = found.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+        let mut unknown =
+            fields.filter(|(name, _)| known.get(name).is_none() && !BESIDE_HEADER.contains(&name.as_str()));
+        block.unknown = unknown.next().map(|(name, _)| name.clone());
+        Ok(block)
     }
 
     /// The header's bytes; their hash says whether the node gave every field.
-    fn encoded(&self, block: &BlockJson) -> Result<Bytes, ChainError> {
+    fn encoded(&self, block: &BlockJson) -> Result<Bytes, BuildError> {
         let bytes = alloy_rlp::encode(&block.header);
         if aes_protocol::keccak(&bytes).0 == block.hash.0 {
             return Ok(bytes.into());
         }
-        Err(self.wrong(format!("the header of block {} does not hash to {}", block.header.number, block.hash)))
+        let cause = format!("the header of block {} does not hash to {}", block.header.number, block.hash);
+        Err(match &block.unknown {
+            Some(field) => BuildError::NotUnderstood(format!("{cause}: it has a field {field}")),
+            None => BuildError::Contradiction(cause),
+        })
     }
 
     fn wrong(&self, cause: impl Into<String>) -> ChainError {

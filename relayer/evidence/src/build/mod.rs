@@ -31,6 +31,12 @@ pub enum BuildError {
     Leg { leg: u8, source: Box<BuildError> },
     #[error(transparent)]
     Chain(#[from] ChainError),
+    /// a node of a chain, or of a time, that this release does not know is no liar
+    #[error("{0}; this release cannot read that, look for a newer one")]
+    NotUnderstood(String),
+    /// what no honest node gives: the parts are not of one chain
+    #[error("what the node gave contradicts itself: {0}")]
+    Contradiction(String),
     /// the parts do not make the proof they should
     #[error("what the nodes gave makes no proof of the leg: {0}")]
     Proof(#[from] ProofError),
