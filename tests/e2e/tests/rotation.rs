@@ -102,7 +102,7 @@ impl Rotation {
             }
         };
         let (context, shutdown) = (Context::open(&file).await?, until_stop());
-        let attestor = tokio::spawn(async move { serve(&context, listener, shutdown).await });
+        let attestor = tokio::spawn(async move { serve(&context.config, &context.manifest, listener, shutdown).await });
         let (context, shutdown) = (Context::open(&relayer).await?, until_stop());
         let relay = tokio::spawn(async move { run_until(&context, shutdown).await });
         let wallet = |key: &SecretKey| LocalWallet::from_bytes(key.expose());
