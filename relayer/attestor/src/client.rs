@@ -59,7 +59,8 @@ impl AttestorClient {
     pub fn of(named: &AttestorAt) -> Result<Self, AttestRefusal> {
         let url = named.url.to_string();
         let no_client = |cause: String| AttestRefusal::Client { url: url.clone(), cause };
-        let token = named.token.as_ref().map(TokenRef::load).transpose().map_err(|error| no_client(error.to_string()))?;
+        let token =
+            named.token.as_ref().map(TokenRef::load).transpose().map_err(|error| no_client(error.to_string()))?;
         let http = Http::with(&named.url, token).map_err(no_client)?;
         Ok(Self::over(Arc::new(http), &url))
     }
@@ -99,8 +100,8 @@ impl AttestorClient {
         }
         // what the bounds of its server refuse is said in plain words
         let words = || String::from_utf8_lossy(&body).chars().take(200).collect::<String>();
-        let problem =
-            serde_json::from_slice(&body).map_err(|_| bad(format!("answers {status}: is it an attestor? {}", words())))?;
+        let problem = serde_json::from_slice(&body)
+            .map_err(|_| bad(format!("answers {status}: is it an attestor? {}", words())))?;
         Err(AttestRefusal::Refused { url: self.url.clone(), problem })
     }
 }

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use aes_chains::bitcoin::{account_of, key_of};
 use aes_config::{
-    AttestConfig, ChainConfig, Config, DeployChain, DeployConfig, Endpoint, HttpConfig, KeyRef, Manifest, RelayConfig, SecretKey,
+    AttestConfig, ChainConfig, Config, DeployChain, DeployConfig, Endpoint, HttpConfig, KeyRef, Manifest, RelayConfig,
+    SecretKey,
 };
 use aes_devnet::{Anvil, AnvilOptions, Btcd, Coin, GenesisAccount, Wasmd, WasmdOptions, ALZ_DENOM, GAS_DENOM};
 use aes_protocol::{Attestor, AttestorSet, Bytes, ChainId, Conservation, Hash32};
@@ -154,7 +155,14 @@ impl Devnet {
             files.write(name, None, |config| {
                 let bitcoin_key = KeyRef::File { file: key_file(Path::new(""), bitcoin_name) };
                 let bitcoin_key = options.bitcoin.as_ref().map(|_| bitcoin_key);
-                config.attest = Some(AttestConfig { listen, http: HttpConfig::default(), one_endpoint: true, key, bitcoin_key, journal });
+                config.attest = Some(AttestConfig {
+                    listen,
+                    http: HttpConfig::default(),
+                    one_endpoint: true,
+                    key,
+                    bitcoin_key,
+                    journal,
+                });
                 Ok(())
             })?;
             let config = Config::load(&config_file(dir, name))?;

@@ -14,5 +14,5 @@ pub use file::{
 };
 pub use http::HttpConfig;
 pub use keys::{KeyError, KeyRef, SecretKey};
-pub use token::{Token, TokenRef};
 pub use manifest::{write_whole, Anchor, BitcoinEscrow, Manifest, ManifestChain, ManifestError};
+pub use token::{Token, TokenRef};

@@ -41,5 +41,6 @@ pub async fn not_too_often(
     if peers.may_ask(peer) {
         return next.run(request).await;
     }
-    (StatusCode::TOO_MANY_REQUESTS, "too many requests a second; ask less often, or raise http.requests").into_response()
+    (StatusCode::TOO_MANY_REQUESTS, "too many requests a second; ask less often, or raise http.requests")
+        .into_response()
 }

@@ -52,7 +52,11 @@ impl Server {
 }
 
 /// Serves until `shutdown`, then lets the requests under way end, each within its time.
-pub async fn serve(server: Server, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+pub async fn serve(
+    server: Server,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
     let under_way = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {

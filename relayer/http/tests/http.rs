@@ -105,9 +105,7 @@ async fn one_connection_too_many_is_closed_at_once_and_there_is_room_when_anothe
 async fn a_flood_is_refused() {
     let requests = NonZeroU32::new(5).unwrap();
     let server = Running::start(HttpConfig { requests, ..HttpConfig::default() }).await;
-    let refused = async {
-        while server.post("hi", None).await.status() != 429 {}
-    };
+    let refused = async { while server.post("hi", None).await.status() != 429 {} };
     tokio::time::timeout(PATIENCE, refused).await.expect("nothing was refused");
 }
 

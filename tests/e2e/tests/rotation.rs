@@ -234,7 +234,8 @@ async fn one_attestor_is_exchanged_in_mid_flight(rotation: &Rotation) -> Result<
     net.until_state(&left.execution_id, State::RolledBack).await?;
     let url = Config::load(&net.devnet.config_file(RELAYER))?.relay()?.attestors.get(2).context("attestor 3")?.clone();
     let asked = json!({ "statement": { "settled": { "execution_id": left.execution_id } } });
-    let answer = reqwest::Client::new().post(url.url.expose().join("v1/attest")?).json(&asked).send().await?.text().await?;
+    let answer =
+        reqwest::Client::new().post(url.url.expose().join("v1/attest")?).json(&asked).send().await?.text().await?;
     ensure!(answer.contains("not_in_set"), "{answer}");
 
     let expected = changes(&[

@@ -89,6 +89,6 @@ pub async fn serve(
     if let Some(bitcoin_key) = &attest.bitcoin_key {
         attestor = attestor.with_bitcoin(BitcoinSigner::new(&bitcoin_key.load()?, &key)?);
     }
-    Arc::new(attestor).serve(listener, &context.config.attest()?.http, shutdown).await?;
+    Arc::new(attestor).serve(listener, &attest.http, shutdown).await?;
     Ok(())
 }

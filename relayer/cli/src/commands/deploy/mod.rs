@@ -102,7 +102,8 @@ impl Deploy {
             changes += usize::from(go);
             Ok(go)
         };
-        let (manifest, Plan { waiting, differs, warnings, .. }) = Deployment::open(&config).await?.run(&mut approve).await?;
+        let (manifest, Plan { waiting, differs, warnings, .. }) =
+            Deployment::open(&config).await?.run(&mut approve).await?;
         output.say(&Done { manifest, changes, waiting, differs, warnings })
     }
 }
