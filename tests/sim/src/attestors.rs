@@ -28,22 +28,30 @@ pub struct Attesting {
     pub key: Key,
     /// signs whatever it is asked, and more
     pub lies: bool,
+    /// its operator starts it again on whatever the disk has left of its journal, against all advice
+    careless: bool,
     pub disk: Mutex<Disk>,
     router: Mutex<Option<Router>>,
 }
 
 impl Attesting {
-    pub fn new(number: usize, key: Key, lies: bool, disk: Disk) -> Arc<Self> {
-        Arc::new(Self { number, key, lies, disk: Mutex::new(disk), router: Mutex::default() })
+    pub fn new(number: usize, key: Key, lies: bool, careless: bool, disk: Disk) -> Arc<Self> {
+        Arc::new(Self { number, key, lies, careless, disk: Mutex::new(disk), router: Mutex::default() })
     }
 
     fn start(&self, life: &Arc<Life>) {
         let seat = Seat::Attestor(self.number);
         let home = links::home(seat, life, "nobody");
         let chains = links::chains(seat, life, "nobody");
-        let file = self.disk.lock().expect("no panic").file();
-        let attestor =
-            Attestor::without_threads(home, chains, &self.key.secret(), &file).expect("a journal of its own");
+        let open =
+            |disk: &Disk| Attestor::without_threads(home.clone(), chains.clone(), &self.key.secret(), &disk.file());
+        let mut disk = self.disk.lock().expect("no panic");
+        let attestor = open(&disk).unwrap_or_else(|error| {
+            assert!(self.careless, "attestor {}: its journal is refused: {error}", self.number);
+            say(&format!("attestor {}", self.number), "its journal is refused: it gets an empty one");
+            disk.lose();
+            open(&disk).expect("a new journal")
+        });
         *self.router.lock().expect("no panic") = Some(router(Arc::new(attestor)));
     }
 
@@ -81,11 +89,23 @@ impl Attesting {
             self.stop();
             let seconds = with(|world| if world.calm { 1 } else { world.dice.number(1..120) });
             sleep(Duration::from_secs(seconds)).await;
-            let mut disk = self.disk.lock().expect("no panic");
-            disk.empty();
+            self.restart(&who);
+        }
+    }
+
+    fn restart(&self, who: &str) {
+        let mut disk = self.disk.lock().expect("no panic");
+        disk.empty();
+        let strikes = |fault| self.careless && with(|world| world.strikes(fault, 0.5));
+        if strikes(Fault::JournalLost) {
+            say(who, "starts on an empty disk");
+            disk.lose();
+        } else if strikes(Fault::JournalTorn) {
+            say(who, "starts on a journal that was not written whole");
+            disk.tear(&mut with(|world| world.dice.fork()));
+        } else {
+            say(who, "starts again");
             disk.reboot();
-            drop(disk);
-            say(&who, "starts again");
         }
     }
 

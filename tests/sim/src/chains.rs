@@ -16,7 +16,7 @@ pub fn intervals(dice: &mut Dice, chains: usize) -> Vec<u64> {
 }
 
 pub async fn produce(chain: usize, interval: u64, mut dice: Dice) {
-    let mut dear_until = 0;
+    let (mut dear_until, mut stuck_until) = (0, 0);
     loop {
         let wait = interval / 2 + dice.number(0..interval);
         sleep(Duration::from_millis(wait)).await;
@@ -31,9 +31,16 @@ pub async fn produce(chain: usize, interval: u64, mut dice: Dice) {
         if let Some(seconds) = halt {
             sleep(Duration::from_secs(seconds)).await;
         }
+        with(|world| {
+            if world.strikes(Fault::ClockJump, 0.01) {
+                world.skew[chain] = dice.number(0..241) as i64 - 120;
+                world.say(&format!("chain {chain}"), format!("its clock is now ahead by {} s", world.skew[chain]));
+            }
+        });
         if chain == 0 {
             home_block(&mut dice);
         } else {
+            finality(chain, &mut stuck_until);
             evm_block(chain, &mut dear_until, &mut dice);
         }
     }
@@ -61,6 +68,19 @@ fn home_block(dice: &mut Dice) {
 
 pub fn short(id: &aes_protocol::Hash32) -> String {
     id.to_string().chars().take(8).collect()
+}
+
+/// Blocks go on, and none becomes final.
+fn finality(chain: usize, stuck_until: &mut u64) {
+    with(|world| {
+        let height = world.evm(chain).newest().head.height;
+        if height >= *stuck_until && world.strikes(Fault::Finality, 0.01) {
+            let blocks = world.dice.number(5..50);
+            *stuck_until = height + blocks;
+            world.say(&format!("chain {chain}"), format!("no block becomes final before {stuck_until}"));
+        }
+        world.evm_mut(chain).finality_stopped = height < *stuck_until && !world.calm;
+    });
 }
 
 fn evm_block(chain: usize, dear_until: &mut u64, dice: &mut Dice) {

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use aes_authority::SetResponse;
+use aes_chains::Head;
 use aes_coordinator::msg::{ExecutionResponse, LegResult, State};
 use aes_escrow::msg::{BalancesResponse, HoldStatus, QueryMsg};
-use aes_protocol::{Bytes, Decision, Evidence, Function, Leg, LegStatus};
+use aes_protocol::{keccak, Bytes, Decision, Evidence, Function, Hash32, Leg, LegStatus};
 use ethers_core::abi::{AbiDecode, AbiEncode};
+use ethers_core::types::{Log, H256};
 use revm::primitives::Address;
 
 use crate::chains::short;
@@ -135,7 +137,7 @@ fn traceable(world: &World, deal: &Deal) -> bool {
             (Some(HoldStatus::Released), false) | (None, _) => (LegStatus::Absent, LegResult::NotPrepared),
             (Some(HoldStatus::Held), _) => return false,
         };
-        let is_there = |evidence: &Evidence| in_chain(world, evidence);
+        let is_there = |evidence: &Evidence| in_chain(world, &deal.record.execution_id, &entry.leg, evidence);
         let held_is_there = entry.held.as_ref().is_none_or(is_there);
         entry.settled.as_ref().is_some_and(|settled| settled.status == expected.0 && is_there(settled))
             && entry.result == expected.1
@@ -143,14 +145,43 @@ fn traceable(world: &World, deal: &Deal) -> bool {
     })
 }
 
-fn in_chain(world: &World, evidence: &Evidence) -> bool {
+/// The block, the transaction in it, and the event or the stored hold whose hash the evidence has.
+fn in_chain(world: &World, execution_id: &Hash32, leg: &Leg, evidence: &Evidence) -> bool {
     let chain = (0..world.chains()).find(|chain| world.chain_id(*chain) == evidence.chain);
-    let head = match chain {
-        Some(0) => world.home.block(evidence.height),
-        Some(chain) => world.evm(chain).blocks.get(evidence.height as usize).map(|block| block.head),
-        None => None,
+    let is_block = |head: Head| head.hash == evidence.block_hash && head.time == evidence.time;
+    // never prepared, and never released: there is nothing to show but the first block after the deadline
+    let is_nothing = evidence.status == LegStatus::Absent && evidence.tx_id == Hash32::default();
+    match chain {
+        Some(0) => {
+            let block = world.home.block(evidence.height).is_some_and(is_block);
+            block && (is_nothing || in_hold(world, execution_id, leg, evidence))
+        }
+        Some(chain) => {
+            let Some(block) = world.evm(chain).blocks.get(evidence.height as usize) else { return false };
+            let hash_of = |log: &Log| {
+                let topics: Vec<u8> = log.topics.iter().flat_map(|topic| topic.0).collect();
+                keccak(&[log.address.as_bytes(), &topics, &log.data].concat())
+            };
+            let is_it =
+                |log: Log| log.transaction_hash == Some(H256(evidence.tx_id.0)) && hash_of(&log) == evidence.event_hash;
+            is_block(block.head) && (is_nothing || block.logs().any(is_it))
+        }
+        None => false,
+    }
+}
+
+fn in_hold(world: &World, execution_id: &Hash32, leg: &Leg, evidence: &Evidence) -> bool {
+    let Some(bytes) = world.home.stored(0, &world.home.escrow, hold_key(execution_id, leg)) else { return false };
+    let Ok(now) = serde_json::from_slice::<aes_escrow::msg::Hold>(&bytes) else { return false };
+    let (moment, hold) = match evidence.status {
+        // as it was before it ended
+        LegStatus::Held => {
+            (now.held_at, aes_escrow::msg::Hold { status: HoldStatus::Held, settled_at: None, failure: None, ..now })
+        }
+        _ => (now.settled_at, now),
     };
-    head.is_some_and(|head| head.hash == evidence.block_hash && head.time == evidence.time)
+    let hash = serde_json::to_vec(&hold).map(|bytes| keccak(&bytes));
+    moment.is_some_and(|moment| moment.tx_hash == evidence.tx_id) && hash.ok() == Some(evidence.event_hash)
 }
 
 /// What one chain's people and escrow must have, by the ends of all legs.

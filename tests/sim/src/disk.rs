@@ -1,6 +1,7 @@
 //! Disks of processes: a crash keeps what was written, and worse things happen. A new process gets a copy of the files, as
 //! a machine that comes up again does: with SQLite's log beside the database, and without its shared memory.
 
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
@@ -15,6 +16,9 @@ pub fn folder() -> std::io::Result<tempfile::TempDir> {
         Err(_) => tempfile::tempdir(),
     }
 }
+
+/// SQLite's.
+const PAGE: u64 = 4096;
 
 #[derive(Debug)]
 pub struct Disk {
@@ -55,16 +59,20 @@ impl Disk {
         self.boots += 1;
     }
 
-    /// Some bytes at the end of the log or the database never came to the disk.
+    /// The end of the log or of the database never came to the disk, or a page of it is empty, or holds anything.
     pub fn tear(&mut self, dice: &mut Dice) {
         self.reboot();
         let (file, log) = (self.file(), Self::log_of(&self.file()));
         let torn = if dice.chance(0.5) && log.exists() { log } else { file };
-        if let Ok(length) = std::fs::metadata(&torn).map(|meta| meta.len()) {
-            let keep = dice.number(0..length + 1);
-            let file = std::fs::OpenOptions::new().write(true).open(torn).expect("a file of ours");
-            file.set_len(keep).expect("a shorter file");
+        let Ok(length) = std::fs::metadata(&torn).map(|meta| meta.len()) else { return };
+        let file = std::fs::OpenOptions::new().write(true).open(torn).expect("a file of ours");
+        let page = dice.number(0..length / PAGE + 1) * PAGE;
+        match dice.number(0..3) {
+            0 => file.set_len(dice.number(0..length + 1)),
+            1 => file.write_all_at(&[0; PAGE as usize], page),
+            _ => file.write_all_at(&dice.bytes().repeat(PAGE as usize / 32), page),
         }
+        .expect("room for a page");
     }
 
     /// From now on nothing can be written to these tables, until there is room again.

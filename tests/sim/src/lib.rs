@@ -13,6 +13,7 @@ mod keys;
 mod lie;
 mod links;
 mod others;
+mod panics;
 mod relayers;
 mod run;
 mod ticks;

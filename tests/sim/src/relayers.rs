@@ -7,6 +7,7 @@ use std::time::Duration;
 use aes_config::RelayConfig;
 use aes_relay::{Relay, RelayError};
 use aes_store::{Store, StoreError};
+use tokio::task::JoinError;
 use tokio::time::sleep;
 
 use crate::attestors::{Asking, Attesting};
@@ -88,12 +89,25 @@ impl Relaying {
                     with(|world| world.fired.count(Fault::Crash));
                     say(&who, "crashes");
                 }
-                result = running => say(&who, format!("ended: {:?}", result.map(|ended| ended.map_err(|error| end_of(&error))))),
+                result = running => self.ended(&who, result),
                 () = self.disk_fills(&who) => {}
             }
             ended.abort();
             life.end();
             self.restart(&who).await;
+        }
+    }
+
+    /// A database that answers with an error, though there is room, is taken away. A panic is a violation already.
+    fn ended(&self, who: &str, result: Result<Result<(), RelayError>, JoinError>) {
+        let cause = match result {
+            Ok(Ok(())) => "without a cause".into(),
+            Ok(Err(error)) => end_of(&error),
+            Err(error) => error.to_string(),
+        };
+        say(who, format!("ended: {cause}"));
+        if !cause.contains("full") {
+            self.with_disk(Disk::lose);
         }
     }
 

@@ -1,5 +1,6 @@
 //! One run: a world from a seed, days of trouble, then calm, then the promises.
 
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::evm::deploy::{account, chain, Terms};
 use crate::fault::{Fault, Fired, Odds};
 use crate::keys::{set_of, Key};
 use crate::others::{admin, copycat, redeliver, rotation, thief};
+use crate::panics;
 use crate::relayers::{name_of, Relaying};
 use crate::users::{all_ended, deal, Person, PEOPLE};
 use crate::world::{enter, leave, say, with, Parcel, World, EPOCH};
@@ -43,10 +45,13 @@ pub enum Broken {
     NoQuorum,
     /// somebody takes ALZ out of an escrow behind its back
     Robbed,
+    /// a task of some process panics, and all else goes on
+    Panics,
 }
 
 impl Broken {
-    pub const ALL: [Self; 6] = [Self::Liars, Self::Hasty, Self::Misled, Self::NoRelayer, Self::NoQuorum, Self::Robbed];
+    pub const ALL: [Self; 7] =
+        [Self::Liars, Self::Hasty, Self::Misled, Self::NoRelayer, Self::NoQuorum, Self::Robbed, Self::Panics];
 }
 
 pub struct Report {
@@ -64,6 +69,8 @@ struct Shape {
     threshold: u8,
     /// of these, some lie and the nodes of the others do
     faulty: usize,
+    /// these lose what they have signed: with the faulty ones still fewer than make a certificate
+    careless: usize,
     evms: usize,
     deals: usize,
     escape_delay: u64,
@@ -73,20 +80,22 @@ struct Shape {
 fn shape(dice: &mut Dice, broken: Option<Broken>) -> Shape {
     let (attestors, threshold) = *dice.pick(&[(3, 2), (4, 3), (5, 3), (1, 1)]);
     let spare = attestors - usize::from(threshold);
-    let faulty = dice.index(spare.min(usize::from(threshold) - 1) + 1);
+    let bearable = spare.min(usize::from(threshold) - 1);
+    let faulty = dice.index(bearable + 1);
     let shape = Shape {
         relayers: dice.number(1..5) as usize,
         attestors,
         threshold,
         faulty,
+        careless: bearable - faulty,
         evms: dice.number(1..4) as usize,
         deals: dice.number(1..5) as usize,
         escape_delay: dice.number(150..900),
         trouble: dice.number(120..500),
     };
     match broken {
-        Some(Broken::Liars) => Shape { faulty: usize::from(threshold), ..shape },
-        Some(Broken::Misled) => Shape { faulty: attestors, ..shape },
+        Some(Broken::Liars) => Shape { faulty: usize::from(threshold), careless: 0, ..shape },
+        Some(Broken::Misled) => Shape { faulty: attestors, careless: 0, ..shape },
         Some(Broken::NoQuorum) => Shape { faulty: 0, ..shape },
         Some(Broken::NoRelayer) => Shape { relayers: 0, ..shape },
         _ => shape,
@@ -98,12 +107,17 @@ pub fn run(seed: u64, broken: Option<Broken>) -> Report {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
     let folder = disk::folder().expect("a folder");
-    let violations = runtime.block_on(play(seed, broken, folder.path()));
+    panics::watch();
+    let played = catch_unwind(AssertUnwindSafe(|| runtime.block_on(play(seed, broken, folder.path()))));
     // what still runs goes before the world does
     drop(runtime);
-    let mut world = leave();
-    let executions = check::deals(&world).len();
-    world.lines.extend(check::digest(&world));
+    let mut violations: Vec<String> = panics::taken().into_iter().map(|panic| format!("panic: {panic}")).collect();
+    let (mut world, mut executions) = (leave(), 0);
+    if let Ok(broken) = played {
+        violations.extend(broken);
+        executions = check::deals(&world).len();
+        world.lines.extend(check::digest(&world));
+    }
     Report { seed, violations, timeline: world.lines, fired: world.fired, executions }
 }
 
@@ -147,7 +161,8 @@ async fn play(seed: u64, broken: Option<Broken>, folder: &Path) -> Vec<String> {
         .zip(&keys)
         .map(|(number, key)| {
             let disk = Disk::new(folder, format!("journal-{number}"));
-            Attesting::new(number, key.clone(), number < liars, disk)
+            let careless = (shape.faulty..shape.faulty + shape.careless).contains(&number);
+            Attesting::new(number, key.clone(), number < liars, careless, disk)
         })
         .collect();
     let up = if broken == Some(Broken::NoQuorum) { usize::from(shape.threshold) - 1 } else { attestors.len() };
@@ -169,6 +184,9 @@ async fn play(seed: u64, broken: Option<Broken>, folder: &Path) -> Vec<String> {
         deals.spawn(deal(dice.fork(), people.clone(), shape.relayers, shape.escape_delay));
     }
 
+    if broken == Some(Broken::Panics) {
+        tasks.spawn(async { panic!("on purpose") });
+    }
     sleep(Duration::from_secs(shape.trouble)).await;
     with(|world| world.calm = true);
     say("world", "calm");

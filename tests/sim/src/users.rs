@@ -175,7 +175,10 @@ async fn deposit(trade: Arc<Trade>, leg: Leg, mut dice: Dice) {
     } else {
         sleep(Duration::from_secs(dice.number(1..20))).await;
     }
-    let prepare = EscrowMessage::Prepare { execution_id: trade.id, deadline: trade.deadline, leg: leg.clone() };
+    // a hold with another deadline is not the execution's, and comes back with the rollback
+    let later = if with(|world| world.strikes(Fault::UserDeadline, 0.1)) { dice.number(1..100) } else { 0 };
+    let deadline = trade.deadline + later;
+    let prepare = EscrowMessage::Prepare { execution_id: trade.id, deadline, leg: leg.clone() };
     loop {
         let chain = depositor.chain(number);
         let hold = chain.hold(&trade.id, &leg, Depth::Soft).await;
@@ -193,7 +196,7 @@ async fn deposit(trade: Arc<Trade>, leg: Leg, mut dice: Dice) {
             },
             Some(hold) if hold.status == HoldStatus::Held => {
                 let early = with(|world| world.strikes(Fault::UserEscapes, 0.05));
-                if early || head.time >= trade.deadline + trade.escape_delay {
+                if early || head.time >= deadline + trade.escape_delay {
                     let escape = EscrowMessage::Escape { execution_id: trade.id, leg: leg.clone() };
                     let said = match chain.submit(&escape).await {
                         Ok(tx) => format!("sent {}", tx.0.chars().take(10).collect::<String>()),
