@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use aes_attestor::{Certified, Quorum, Request};
+use aes_attestor::{AttestRefusal, Certified, Code, Quorum, Request};
 use aes_chains::{Chain, EscrowMessage, Home, SettlementItem};
 use aes_config::FollowConfig;
 use aes_coordinator::msg::{ExecuteMsg, RollbackReason, State};
@@ -14,9 +14,24 @@ use aes_protocol::{Decision, Evidence, Hash32, LegStatus};
 use crate::net::{attestor_set, chain_id, net, prepared, Running, User, WAIT};
 use crate::proxy::Proxy;
 
+/// It may be a header behind who asks: then it is asked again with the next block, as a relayer does.
 async fn certified(attestor: &Running, user: &User, request: Request) -> Certified {
     let clients = [attestor.client.clone()];
-    Quorum::collect(&clients, &request, &attestor_set(), user.home.domain()).await.unwrap()
+    let mut ticks = user.chain.ticks();
+    let asking = async {
+        loop {
+            match Quorum::collect(&clients, &request, &attestor_set(), user.home.domain()).await {
+                Ok(certified) => return certified,
+                Err(error) if error.refusals.iter().all(is_not_seen_yet) => ticks.changed().await.unwrap(),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    tokio::time::timeout(WAIT, asking).await.unwrap()
+}
+
+fn is_not_seen_yet(refusal: &AttestRefusal) -> bool {
+    matches!(refusal, AttestRefusal::Refused { problem, .. } if problem.code == Code::NotSeen)
 }
 
 async fn leaf(user: &User, id: &Hash32, deadline: u64) -> Evidence {
