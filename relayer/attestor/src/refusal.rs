@@ -62,6 +62,9 @@ pub struct Problem {
     /// Bitcoin: the output that all holds of this leg must spend, because one that does is signed
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pinned: Option<String>,
+    /// Bitcoin: the vault output that is signed away for another execution
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<String>,
 }
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -169,8 +172,12 @@ impl IntoResponse for Refusal {
             status: status.as_u16(),
             detail: self.to_string(),
             code,
-            pinned: match self {
-                Self::SecondHold { first, .. } => Some(first),
+            pinned: match &self {
+                Self::SecondHold { first, .. } => Some(first.clone()),
+                _ => None,
+            },
+            reserved: match self {
+                Self::Reserved { outpoint, .. } => Some(outpoint),
                 _ => None,
             },
         };

@@ -108,6 +108,9 @@ fn keep_out_of_core_dumps() -> nix::Result<()> {
 fn log_to_stderr(json: bool, quiet: bool) {
     let default = if quiet { "error" } else { "info" };
     let filter = EnvFilter::try_from_env("AES_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    // whatever AES_LOG says: below info it prints URLs whole, with the passwords in them
+    let filter =
+        ["tendermint_rpc=info"].iter().filter_map(|quiet| quiet.parse().ok()).fold(filter, EnvFilter::add_directive);
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if json {
         logs.json().init();

@@ -195,8 +195,10 @@ async fn operators_commands(net: &Net) -> Result<()> {
     let read = aes(&relayer, &["config", "check"]).await?;
     ensure!(read.ok && read.out.trim_end().ends_with(" 0 problems"), "{}", read.out);
 
-    let planned =
-        answer(&aes(&deployer, &["deploy", "--dry-run", "--json"]).await?, &["changes", "differs", "waiting", "warnings"])?;
+    let planned = answer(
+        &aes(&deployer, &["deploy", "--dry-run", "--json"]).await?,
+        &["changes", "differs", "waiting", "warnings"],
+    )?;
     same("changes", &planned["changes"].as_u64(), &Some(0))?;
     let fields = ["changes", "differs", "manifest", "waiting", "warnings"];
     answer(&aes(&deployer, &["deploy", "--yes", "--json"]).await?, &fields)?;

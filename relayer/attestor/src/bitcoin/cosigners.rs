@@ -34,7 +34,10 @@ impl Cosigners for AttestorCosigners {
         while let Some(Ok((answer, client))) = asking.join_next().await {
             match answer {
                 Err(refusal) => {
-                    refusals.pinned.extend(pinned_in(&refusal));
+                    if let AttestRefusal::Refused { problem, .. } = &refusal {
+                        refusals.pinned.extend(outpoint(problem.pinned.as_ref()));
+                        refusals.reserved.extend(outpoint(problem.reserved.as_ref()));
+                    }
                     refusals.said.push(refusal.to_string());
                 }
                 Ok(answer) => match take(answer) {
@@ -54,9 +57,6 @@ impl Cosigners for AttestorCosigners {
     }
 }
 
-fn pinned_in(refusal: &AttestRefusal) -> Option<OutPoint> {
-    match refusal {
-        AttestRefusal::Refused { problem, .. } => problem.pinned.as_ref()?.parse().ok(),
-        _ => None,
-    }
+fn outpoint(text: Option<&String>) -> Option<OutPoint> {
+    text?.parse().ok()
 }

@@ -76,6 +76,8 @@ pub struct Refusals {
     pub said: Vec<String>,
     /// of those that have signed another hold of the leg: the vault output that theirs spends
     pub pinned: Vec<OutPoint>,
+    /// vault outputs that they have signed away for other executions
+    pub reserved: Vec<OutPoint>,
 }
 
 /// Asks attestors for their signatures; a relayer has it, an attestor has not.

@@ -15,11 +15,13 @@ pub struct NotSigned {
     pub error: ChainError,
     /// the vault output that most attestors have signed for this leg's hold before
     pub pinned: Option<OutPoint>,
+    /// that attestors have signed away for other executions
+    pub reserved: Vec<OutPoint>,
 }
 
 impl From<ChainError> for NotSigned {
     fn from(error: ChainError) -> Self {
-        Self { error, pinned: None }
+        Self { error, pinned: None, reserved: Vec::new() }
     }
 }
 
@@ -42,10 +44,10 @@ impl BitcoinChain {
         };
         let asked = cosigners.ask(&self.node.id, request, &mut take).await;
         if signed.len() < keys.threshold() {
-            let Refusals { said, pinned } = asked.err().unwrap_or_default();
+            let Refusals { said, pinned, reserved } = asked.err().unwrap_or_default();
             let (got, wanted) = (signed.len(), keys.threshold());
             let error = self.node.later(format!("{got} of {wanted} attestors signed: {}", said.join("; ")));
-            return Err(NotSigned { error, pinned: most_frequent(&pinned) });
+            return Err(NotSigned { error, pinned: most_frequent(&pinned), reserved });
         }
         signed.sort_by_key(|(place, _)| *place);
         signed.truncate(keys.threshold());

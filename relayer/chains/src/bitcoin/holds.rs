@@ -2,10 +2,10 @@
 //! reserve-sourced one is recognized by its script. Nothing is believed that the chain and the signatures do not show.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aes_bitcoin::{Ending, Escrow, Hold, Outcome, Presigned, Sighting};
+use aes_bitcoin::{Ending, Escrow, EscrowError, Hold, HoldScript, Outcome, Presigned, Sighting};
 use aes_coordinator::msg::{ExecutionResponse, State};
 use aes_protocol::{Hash32, Leg};
 use bitcoin::TxOut;
@@ -49,6 +49,36 @@ impl Records {
             records.clear();
         }
         records.insert(record.execution_id, (Instant::now(), record.clone()));
+    }
+}
+
+/// Scripts of reserve-sourced holds: each is wanted with every block, stays what it is, and takes milliseconds to make.
+#[derive(Default)]
+pub struct Scripts(Mutex<HashMap<(Hash32, Hash32, u64), HoldScript>>);
+
+impl Scripts {
+    pub fn reserve(
+        &self,
+        escrow: &Escrow,
+        execution_id: &Hash32,
+        leg: &Leg,
+        set_id: u64,
+    ) -> Result<HoldScript, EscrowError> {
+        let key = (*execution_id, leg.hash(), set_id);
+        if let Some(known) = self.known().get(&key) {
+            return Ok(known.clone());
+        }
+        let script = escrow.reserve_hold(execution_id, leg, set_id)?;
+        let mut known = self.known();
+        if known.len() >= RECORDS {
+            known.clear();
+        }
+        known.insert(key, script.clone());
+        Ok(script)
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<(Hash32, Hash32, u64), HoldScript>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -148,7 +178,7 @@ impl Look<'_> {
     /// Under whichever set's keys it is; the oldest where there are several.
     fn reserve(&self, index: &Index, leg: &Leg) -> Result<Option<Found>, ChainError> {
         for keys in self.escrow.sets.iter() {
-            let script = self.escrow.reserve_hold(&self.record.execution_id, leg, keys.set_id());
+            let script = self.chain.scripts.reserve(self.escrow, &self.record.execution_id, leg, keys.set_id());
             let script = script.map_err(|error| self.chain.node.refused(error.to_string()))?;
             for seen in index.seen_at(script.script_pubkey(), self.height) {
                 let hold = script.clone().at(seen.outpoint);

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod answer;
+mod claims;
 mod coins;
 mod cosign;
 mod deploy;
@@ -42,13 +43,14 @@ use crate::error::ChainError;
 use crate::home::Home;
 use accounts::network_of;
 pub use accounts::{account_of, address_of, key_of, script_of};
+use claims::Claims;
 pub use cosign::{BaseUnits, Cosignable, Cosigned, Cosigners, Purpose, Refusals, SigningRequest, ToSign};
 pub use deploy::{BitcoinDeployer, BitcoinTerms};
 use deposits::Deposits;
 use escrow::{Sets, Terms};
 use fees::Fees;
 use follow::{Followed, Follower, Following};
-use holds::Records;
+use holds::{Records, Scripts};
 use late::Late;
 pub use node::Node;
 pub use psbt::DepositPsbts;
@@ -76,11 +78,13 @@ pub struct BitcoinChain {
     depth: u64,
     vault_outputs: usize,
     records: Records,
+    scripts: Scripts,
     sent: SentBook,
     late: Late,
     cosigners: OnceLock<Arc<dyn Cosigners>>,
-    /// held while vault outputs are chosen and their transaction is made
+    /// held while vault outputs are chosen
     choosing: Mutex<()>,
+    claims: Claims,
     keeper: OnceLock<AbortHandle>,
 }
 
@@ -143,10 +147,12 @@ impl BitcoinChain {
             depth: settings.depth.max(1),
             vault_outputs: usize::try_from(settings.vault_outputs).unwrap_or(usize::MAX).max(1),
             records: Records::default(),
+            scripts: Scripts::default(),
             sent,
             late: Late::default(),
             cosigners: OnceLock::new(),
             choosing: Mutex::new(()),
+            claims: Claims::default(),
             keeper: OnceLock::new(),
         });
         chain.keep_sent();

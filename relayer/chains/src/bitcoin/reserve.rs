@@ -7,6 +7,7 @@ use aes_bitcoin::{choose_coins, CoinError, Escrow, HoldScript, Payer, VaultCoin,
 use aes_protocol::{Hash32, Leg};
 use bitcoin::{Amount, FeeRate, OutPoint, Transaction, Txid};
 
+use super::claims::Claim;
 use super::cosign::{BaseUnits, SigningRequest};
 use super::gather::NotSigned;
 use super::node::Broadcast;
@@ -20,7 +21,7 @@ use crate::error::ChainError;
 const BASE_VBYTES: u64 = 250;
 const INPUT_VBYTES: u64 = 150;
 const OUTPUT_VBYTES: u64 = 60;
-/// Tries to find sats for a fee that grows with the coins that pay it.
+/// Tries to find sats for a fee that grows with the coins that pay it; and vault outputs that attestors have not signed away.
 const TRIES: usize = 5;
 
 impl BitcoinChain {
@@ -36,17 +37,43 @@ impl BitcoinChain {
         }
         let escrow = self.sets.escrow().await?;
         let hold = self.reserve_script(&escrow, execution_id, leg)?;
-        // one after the other, so that two executions never choose the same output
-        let _choosing = self.choosing.lock().await;
-        let coins = self.free_vault_coins(&escrow, amount).await?;
-        match self.move_to_hold(execution_id, leg, &escrow, &hold, coins).await {
-            // signed for before, by another relayer or before this one lost its disk
-            Err(NotSigned { pinned: Some(first), .. }) => {
-                let coins = self.vault_coins_with(&escrow, amount, first).await?;
-                self.move_to_hold(execution_id, leg, &escrow, &hold, coins).await.map_err(|not_signed| not_signed.error)
+        let (mut pinned, mut elsewhere) = (None, BTreeSet::new());
+        for _ in 0..TRIES {
+            let claim = self.claim(&escrow, amount, pinned, &elsewhere).await?;
+            match self.move_to_hold(execution_id, leg, &escrow, &hold, claim.coins.clone()).await {
+                // signed for before, by another relayer or before this one lost its disk
+                Err(NotSigned { pinned: Some(first), .. }) if pinned.is_none() => pinned = Some(first),
+                // signed away for another execution, whose transaction is not here
+                Err(NotSigned { reserved, .. }) if !reserved.is_empty() => elsewhere.extend(reserved),
+                moved => return moved.map_err(|not_signed| not_signed.error),
             }
-            moved => moved.map_err(|not_signed| not_signed.error),
         }
+        Err(self.node.later("attestors have signed away whatever was chosen; others are chosen with the next block"))
+    }
+
+    /// One chooses after the other, so that two moves never choose the same output.
+    async fn claim(
+        &self,
+        escrow: &Escrow,
+        amount: u128,
+        pinned: Option<OutPoint>,
+        elsewhere: &BTreeSet<OutPoint>,
+    ) -> Result<Claim<'_>, ChainError> {
+        let _choosing = self.choosing.lock().await;
+        let mut taken = self.taken();
+        taken.extend(elsewhere);
+        let coins = match pinned {
+            Some(first) => self.vault_coins_with(escrow, amount, first, taken).await?,
+            None => self.free_vault_coins(escrow, amount, taken).await?,
+        };
+        Ok(self.claims.claim(coins))
+    }
+
+    /// What transactions of ours spend, sent or being made.
+    pub(super) fn taken(&self) -> BTreeSet<OutPoint> {
+        let mut taken = self.sent.spends();
+        taken.extend(self.claims.all());
+        taken
     }
 
     async fn move_to_hold(
@@ -70,14 +97,18 @@ impl BitcoinChain {
         leg: &Leg,
     ) -> Result<HoldScript, ChainError> {
         let current = escrow.sets.current().ok_or_else(|| self.node.refused("there is no attestor set yet"))?;
-        let script = escrow.reserve_hold(execution_id, leg, current.set_id());
+        let script = self.scripts.reserve(escrow, execution_id, leg, current.set_id());
         script.map_err(|error| self.node.refused(error.to_string()))
     }
 
     /// Of one set, as its attestors sign all of them or none; the oldest set's first, so that rotations end.
-    async fn free_vault_coins(&self, escrow: &Escrow, amount: u128) -> Result<Vec<VaultCoin>, ChainError> {
+    async fn free_vault_coins(
+        &self,
+        escrow: &Escrow,
+        amount: u128,
+        mut taken: BTreeSet<OutPoint>,
+    ) -> Result<Vec<VaultCoin>, ChainError> {
         let all = self.vault_coins(escrow)?;
-        let mut taken = self.sent.spends();
         for keys in escrow.sets.iter() {
             let of_set: Vec<VaultCoin> = all.iter().filter(|coin| coin.set_id == keys.set_id()).copied().collect();
             while let Some(chosen) = choose_coins(&of_set, amount, &taken) {
@@ -108,6 +139,7 @@ impl BitcoinChain {
         escrow: &Escrow,
         amount: u128,
         first: OutPoint,
+        mut taken: BTreeSet<OutPoint>,
     ) -> Result<Vec<VaultCoin>, ChainError> {
         let all = self.vault_coins(escrow)?;
         let pinned = all.iter().find(|coin| coin.outpoint == first).copied();
@@ -122,7 +154,6 @@ impl BitcoinChain {
         if pinned.alz >= amount {
             return Ok(vec![pinned]);
         }
-        let mut taken = self.sent.spends();
         taken.insert(first);
         let of_set: Vec<VaultCoin> = all.into_iter().filter(|coin| coin.set_id == pinned.set_id).collect();
         let others = choose_coins(&of_set, amount.saturating_sub(pinned.alz), &taken);
@@ -294,7 +325,7 @@ impl BitcoinChain {
         sent: &Transaction,
     ) -> Result<HoldScript, ChainError> {
         for keys in escrow.sets.iter() {
-            let script = escrow.reserve_hold(execution_id, leg, keys.set_id());
+            let script = self.scripts.reserve(escrow, execution_id, leg, keys.set_id());
             let script = script.map_err(|error| self.node.refused(error.to_string()))?;
             if sent.output.iter().any(|output| output.script_pubkey == *script.script_pubkey()) {
                 return Ok(script);

@@ -42,7 +42,7 @@ impl BitcoinChain {
     async fn rearrange_if_needed(&self) -> Result<(), ChainError> {
         let escrow = self.sets.escrow().await?;
         let _choosing = self.choosing.lock().await;
-        let spent = self.sent.spends();
+        let spent = self.taken();
         let mut free = Vec::new();
         for coin in self.vault_coins(&escrow)?.into_iter().filter(|coin| !spent.contains(&coin.outpoint)) {
             if self.node.is_unspent(coin.outpoint).await? {

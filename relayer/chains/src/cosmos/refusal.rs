@@ -27,9 +27,16 @@ pub(super) fn words(log: &str) -> String {
 /// Whether the chain says no, and not a node that it cannot answer. The words are all there is to tell them apart by: every
 /// error of a simulation comes with the same code.
 pub(super) fn is_refusal(log: &str) -> bool {
-    ["message index: ", "wasm contract failed", "account sequence mismatch", "insufficient f", "not found"]
-        .iter()
-        .any(|words| log.contains(words))
+    [
+        "message index: ",
+        "wasm contract failed",
+        "account sequence mismatch",
+        "insufficient f",
+        "not found",
+        "no such contract",
+    ]
+    .iter()
+    .any(|words| log.contains(words))
 }
 
 /// `account sequence mismatch, expected 7, got 5: incorrect account sequence`
@@ -65,6 +72,7 @@ mod tests {
             "rpc error: code = NotFound desc = account wasm1 not found: key not found",
             "account sequence mismatch, expected 7, got 5: incorrect account sequence",
             "execution 00 is not known: query wasm contract failed",
+            "address wasm1: no such contract: unknown request",
         ];
         let troubles = [
             "failed to load state at height 5; version does not exist (latest height: 3): invalid request",

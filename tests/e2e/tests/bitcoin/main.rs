@@ -40,7 +40,7 @@ async fn bitcoin_commits_and_rolls_back() -> Result<()> {
         deposits::a_deposit_that_appears_after_the_abort_is_given_back,
         reorgs::a_hold_that_a_reorg_drops_is_not_there,
         fees::a_settlement_that_blocks_pass_by_gets_a_child_that_pays,
-        executions::two_hundred_holds_at_once_against_one_vault,
+        executions::sixty_holds_at_once_against_one_vault,
     );
     net.end(failed).await
 }
