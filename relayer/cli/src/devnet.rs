@@ -147,8 +147,7 @@ impl Devnet {
         });
         let mut attestors = Vec::new();
         for (name, bitcoin_name) in ATTESTORS.into_iter().zip(BITCOIN_KEYS) {
-            // not 127.0.0.1: who calls a port there while nobody listens can come to be connected to itself, and keeps the port
-            let listener = TcpListener::bind(("127.0.0.2", 0)).await?;
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
             let listen = listener.local_addr()?;
             attestors.push(format!("http://{listen}").parse::<Endpoint>()?.into());
             let key = KeyRef::File { file: key_file(Path::new(""), name) };
@@ -166,6 +165,9 @@ impl Devnet {
                 });
                 Ok(())
             })?;
+            if !options.attestors {
+                continue;
+            }
             let config = Config::load(&config_file(dir, name))?;
             let (manifest, shutdown) = (Manifest::load(&config.manifest)?, devnet.shutdown());
             devnet.run(name, async move { commands::attest::serve(&config, &manifest, listener, shutdown).await });
