@@ -33,6 +33,7 @@ async fn bitcoin_commits_and_rolls_back() -> Result<()> {
         executions::the_papers_scenario_is_confirmed,
         executions::the_papers_scenario_is_rolled_back,
         executions::alz_comes_out_of_the_vault_for_the_user,
+        executions::sixty_holds_at_once_against_one_vault,
         executions::every_function_of_an_account_is_confirmed,
         executions::every_function_of_an_account_is_given_back,
         executions::a_folder_with_a_devnet_takes_no_second_one,
@@ -40,7 +41,6 @@ async fn bitcoin_commits_and_rolls_back() -> Result<()> {
         deposits::a_deposit_that_appears_after_the_abort_is_given_back,
         reorgs::a_hold_that_a_reorg_drops_is_not_there,
         fees::a_settlement_that_blocks_pass_by_gets_a_child_that_pays,
-        executions::sixty_holds_at_once_against_one_vault,
     );
     net.end(failed).await
 }
