@@ -16,6 +16,7 @@ use crate::{ProofError, Subject};
 #[cw_serde]
 #[derive(Default)]
 #[serde(deny_unknown_fields)]
+#[schemaifier(mute_warnings)]
 pub struct Anchors {
     /// home chain and coordinator of the deployment: without it nothing is proved, for anyone can make one of their own
     pub deployment: Option<Domain>,
