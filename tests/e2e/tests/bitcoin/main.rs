@@ -30,10 +30,10 @@ async fn bitcoin_commits_and_rolls_back() -> Result<()> {
     let net = Net::start(|options| options.bitcoin = Some(bitcoin())).await?;
     let failed = play!(
         &net,
+        executions::sixty_holds_at_once_against_one_vault,
         executions::the_papers_scenario_is_confirmed,
         executions::the_papers_scenario_is_rolled_back,
         executions::alz_comes_out_of_the_vault_for_the_user,
-        executions::sixty_holds_at_once_against_one_vault,
         executions::every_function_of_an_account_is_confirmed,
         executions::every_function_of_an_account_is_given_back,
         executions::a_folder_with_a_devnet_takes_no_second_one,
