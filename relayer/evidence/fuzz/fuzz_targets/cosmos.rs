@@ -6,7 +6,7 @@ mod chunks;
 use aes_evidence::cosmos::{CosmosProof, CosmosShown, Hop, Run, Told};
 use aes_evidence::file::{Anchors, NativeProof};
 use aes_evidence::Subject;
-use aes_protocol::Hash32;
+use aes_protocol::{Domain, Hash32};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
