@@ -106,7 +106,7 @@ fn keep_out_of_core_dumps() -> nix::Result<()> {
 }
 
 fn log_to_stderr(json: bool, quiet: bool) {
-    let default = if quiet { "error" } else { "info" };
+    let default = if quiet { "off" } else { "info" };
     let filter = EnvFilter::try_from_env("AES_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     // whatever AES_LOG says: below info it prints URLs whole, with the passwords in them
     let filter =
