@@ -52,7 +52,7 @@ impl Attestor {
     ) -> Result<Self, StartError> {
         let signer = Signer::new(key)?;
         let journal = Journal::open(journal, signer.address(), home.domain())?;
-        Ok(Self { home, chains, signer, bitcoin: None, journal, followed: BTreeMap::new(), witnessed: BTreeMap::new() })
+        Ok(Self::with_journal(home, chains, signer, journal))
     }
 
     /// The same without a thread for the journal: for virtual time, which would go on while a thread works.
@@ -64,7 +64,16 @@ impl Attestor {
     ) -> Result<Self, StartError> {
         let signer = Signer::new(key)?;
         let journal = Journal::written_by_caller(journal, signer.address(), home.domain())?;
-        Ok(Self { home, chains, signer, bitcoin: None, journal, followed: BTreeMap::new(), witnessed: BTreeMap::new() })
+        Ok(Self::with_journal(home, chains, signer, journal))
+    }
+
+    fn with_journal(
+        home: Arc<dyn Home>,
+        chains: BTreeMap<ChainId, Arc<dyn Chain>>,
+        signer: Signer,
+        journal: Journal,
+    ) -> Self {
+        Self { home, chains, signer, bitcoin: None, journal, followed: BTreeMap::new(), witnessed: BTreeMap::new() }
     }
 
     /// The same on chains that prove what they say.

@@ -85,8 +85,11 @@ async fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let quiet = matches!(aes.command, Command::Demo(_));
-    log_to_stderr(aes.json, quiet);
-    match run(&aes).await {
+    let ran = match log_to_stderr(aes.json, quiet) {
+        Ok(()) => run(&aes).await,
+        Err(error) => Err(error),
+    };
+    match ran {
         Ok(code) => code,
         Err(error) => {
             if aes.json {
@@ -105,18 +108,18 @@ fn keep_out_of_core_dumps() -> nix::Result<()> {
     set_dumpable(false)
 }
 
-fn log_to_stderr(json: bool, quiet: bool) {
+fn log_to_stderr(json: bool, quiet: bool) -> Result<()> {
     let default = if quiet { "off" } else { "info" };
     let filter = EnvFilter::try_from_env("AES_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     // whatever AES_LOG says: below info it prints URLs whole, with the passwords in them
-    let filter =
-        ["tendermint_rpc=info"].iter().filter_map(|quiet| quiet.parse().ok()).fold(filter, EnvFilter::add_directive);
+    let filter = filter.add_directive("tendermint_rpc=info".parse()?);
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if json {
         logs.json().init();
     } else {
         logs.init();
     }
+    Ok(())
 }
 
 async fn run(aes: &Aes) -> Result<ExitCode> {
