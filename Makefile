@@ -131,10 +131,11 @@ lint: toolchain contracts/evm/node_modules/.package-lock.json ## Formatting, sli
 
 .PHONY: schema
 schema: contracts/evm/node_modules/.package-lock.json ## Generate schema/ from the contracts
+	@# First: the relayer's crates, and so the schema of proofs, are compiled from the ABI.
+	$(STEP) "abi" npm run abi --prefix contracts/evm
 	$(STEP) "schema of the coordinator" cargo run --bin aes-coordinator-schema
 	$(STEP) "schema of the escrow" cargo run --bin aes-escrow-schema
 	$(STEP) "schema of proofs" cargo run --bin aes-evidence-schema
-	$(STEP) "abi" npm run abi --prefix contracts/evm
 
 .PHONY: schema-check
 schema-check: ## Fail when schema/ is not what the contracts say
