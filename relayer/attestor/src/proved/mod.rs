@@ -6,6 +6,7 @@ mod evm;
 mod follow;
 mod headers;
 mod liars;
+mod stored;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! A whole execution signed on proofs alone; the same leaves come out of the proof a third party gets.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use aes_attestor::{AttestRefusal, Certified, Code, Quorum, Request};
@@ -10,6 +11,7 @@ use aes_evidence::build::CosmosProofBuilder;
 use aes_evidence::cosmos::{CosmosAnchors, CosmosShown};
 use aes_evidence::{ProofError, Subject};
 use aes_protocol::{Decision, Evidence, Hash32, LegStatus};
+use serde_json::{json, Value};
 
 use crate::net::{attestor_set, chain_id, net, prepared, Running, User, WAIT};
 use crate::proxy::Proxy;
@@ -190,5 +192,31 @@ async fn a_leg_never_held_is_proved_absent_and_what_is_believed_outlives_a_resta
     let refused = attestor.client.attest(&Request::Settled { execution_id }).await.unwrap_err().to_string();
     assert!(refused.contains("trusting period"), "{refused}");
     assert!(!attestor.health().await.healthy);
+    attestor.stop().await;
+}
+
+/// The node has the header that proves the decision only once it was asked for the proof.
+#[tokio::test]
+async fn the_proof_is_asked_for_while_its_header_is_still_to_come() {
+    let (net, user) = (net().await, User::new("EARLY").await);
+    let (execution_id, _) = user.open(8, 600).await;
+    let rollback = ExecuteMsg::Rollback { execution_id, reason: RollbackReason::Cancelled {} };
+    let decided = user.done(user.home.send(&rollback).await).await;
+    let proxy = Proxy::before(&net.node.rpc_url).await;
+    let newest = AtomicU64::new(decided);
+    proxy.lies(move |method, params, result| match (method, &params["height"]) {
+        _ if result.is_some() => {}
+        ("commit", Value::Null) => params["height"] = json!(newest.load(Ordering::Relaxed).to_string()),
+        ("abci_query", Value::String(asked)) if params["prove"] == json!(true) => {
+            newest.fetch_max(asked.parse::<u64>().unwrap() + 1, Ordering::Relaxed);
+        }
+        ("abci_query", _) => params["height"] = json!(decided.to_string()),
+        _ => {}
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let attestor = Running::start(vec![proxy.url.clone()], folder.path(), FollowConfig::default()).await;
+    attestor.until("at the decision", |chain| chain.height == Some(decided)).await;
+    let answer = attestor.client.attest(&Request::Decided { execution_ids: vec![execution_id] }).await.unwrap();
+    assert_eq!(answer.decisions[0].decision, Decision::Abort);
     attestor.stop().await;
 }

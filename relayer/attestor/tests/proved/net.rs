@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 pub const WAIT: Duration = Duration::from_secs(30);
 /// each test's own account, since one account is one sequence
-const ACCOUNTS: [&str; 7] = ["DEPLOYER", "HONEST", "LIES", "ABSENT", "BEHIND", "TOLD", "LAGS"];
+const ACCOUNTS: [&str; 8] = ["DEPLOYER", "HONEST", "LIES", "ABSENT", "BEHIND", "TOLD", "LAGS", "EARLY"];
 
 pub struct Net {
     pub node: Wasmd,
