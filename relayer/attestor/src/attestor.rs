@@ -17,7 +17,7 @@ use aes_protocol::{
 use futures::future::try_join_all;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use crate::bitcoin::BitcoinSigner;
+use crate::bitcoin::{BitcoinSigner, Opened};
 use crate::journal::Journal;
 use crate::proved::{Followed, Proved, Witnessed};
 use crate::record::{check_execution, check_record};
@@ -36,6 +36,7 @@ pub struct Attestor {
     /// none where it signs nothing on Bitcoin
     pub(crate) bitcoin: Option<BitcoinSigner>,
     pub(crate) journal: Journal,
+    pub(crate) opened: Opened,
     /// the chains whose headers it follows itself
     pub(crate) followed: BTreeMap<ChainId, Arc<Followed>>,
     /// the EVM chains of which no endpoint is believed alone
@@ -73,7 +74,16 @@ impl Attestor {
         signer: Signer,
         journal: Journal,
     ) -> Self {
-        Self { home, chains, signer, bitcoin: None, journal, followed: BTreeMap::new(), witnessed: BTreeMap::new() }
+        Self {
+            home,
+            chains,
+            signer,
+            bitcoin: None,
+            journal,
+            opened: Opened::default(),
+            followed: BTreeMap::new(),
+            witnessed: BTreeMap::new(),
+        }
     }
 
     /// The same on chains that prove what they say.
@@ -154,6 +164,7 @@ impl Attestor {
             })
         }))
         .await?;
+        self.opened.note(*execution_id);
         let statement = Statement::Opened {
             execution_id: *execution_id,
             manifest_root: record.manifest_root,

@@ -62,7 +62,7 @@ pub struct Problem {
     /// Bitcoin: the output that all holds of this leg must spend, because one that does is signed
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pinned: Option<String>,
-    /// Bitcoin: the vault output that is signed away for another execution
+    /// Bitcoin: the vault output that is signed away for another leg
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved: Option<String>,
 }
@@ -123,8 +123,10 @@ pub(crate) enum Refusal {
         "execution {execution_id}: this attestor has signed for leg {leg} with {first} and will not for another hold"
     )]
     SecondHold { execution_id: Hash32, leg: u8, first: String },
-    #[error("vault output {outpoint}: this attestor has signed it away for execution {by}; choose another")]
-    Reserved { outpoint: String, by: Hash32 },
+    #[error(
+        "vault output {outpoint}: this attestor has signed it away for leg {leg} of execution {by}; choose another"
+    )]
+    Reserved { outpoint: String, by: Hash32, leg: u8 },
     #[error("the journal cannot be written ({0}), so nothing is signed; look at the attestor's disk")]
     Journal(String),
     #[error("signing failed: {0}; look at the attestor's key")]

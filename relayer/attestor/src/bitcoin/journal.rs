@@ -44,6 +44,8 @@ pub(crate) struct Signing {
     pub request: String,
     /// executions whose hold on vault outputs is over
     pub over: BTreeSet<Hash32>,
+    /// vault outputs that are spent for good
+    pub gone: BTreeSet<String>,
 }
 
 pub(crate) fn write(database: &Connection, signing: &Signing) -> Result<(), Refusal> {
@@ -102,10 +104,18 @@ fn reserve(database: &Connection, signing: &Signing, execution_id: Hash32, leg: 
     if let Some(signed) = decision_of(database, &execution_id)? {
         return Err(Refusal::AlreadyDecided { execution_id, signed });
     }
-    check_free(database, signing, Some(execution_id))?;
+    check_free(database, signing, Some((execution_id, leg)))?;
     let first = leg_row(database, signing, execution_id, leg)?;
     match (first, signing.outpoints.first()) {
         (Some(first), _) if signing.outpoints.contains(&first) => Ok(()),
+        (Some(first), Some(outpoint)) if signing.gone.contains(&first) => {
+            let sql = "DELETE FROM bitcoin_legs WHERE chain = ?1 AND execution_id = ?2 AND leg = ?3 AND purpose = ?4";
+            let purpose = name_of(signing.purpose);
+            database
+                .execute(sql, params![signing.chain.as_str(), execution_id.to_string(), leg, purpose])
+                .map_err(broken)?;
+            one_a_leg(database, signing, execution_id, leg, outpoint)
+        }
         (Some(first), _) => Err(Refusal::SecondHold { execution_id, leg, first }),
         (None, Some(outpoint)) => one_a_leg(database, signing, execution_id, leg, outpoint),
         (None, None) => Err(Refusal::Journal("a reserve move without vault outputs".into())),
@@ -138,14 +148,18 @@ fn leg_row(database: &Connection, signing: &Signing, execution_id: Hash32, leg: 
     row(database, sql, [signing.chain.as_str(), &execution_id, &leg, name_of(signing.purpose)])
 }
 
-/// No vault output of it is another execution's, unless that is over.
-fn check_free(database: &Connection, signing: &Signing, own: Option<Hash32>) -> Result<(), Refusal> {
-    let sql = "SELECT execution_id FROM bitcoin_inputs WHERE chain = ?1 AND outpoint = ?2 AND purpose = 'reserve'";
+/// No vault output of it is another leg's, unless that one's execution is over.
+fn check_free(database: &Connection, signing: &Signing, own: Option<(Hash32, u8)>) -> Result<(), Refusal> {
+    let sql = "SELECT execution_id, leg FROM bitcoin_inputs WHERE chain = ?1 AND outpoint = ?2 AND purpose = 'reserve'";
     for outpoint in &signing.outpoints {
-        let Some(by) = row(database, sql, [signing.chain.as_str(), outpoint])? else { continue };
+        let found = database
+            .query_row(sql, [signing.chain.as_str(), outpoint], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))
+            .optional()
+            .map_err(broken)?;
+        let Some((by, leg)) = found else { continue };
         let by: Hash32 = by.parse().map_err(|error| Refusal::Journal(format!("{outpoint} is of '{by}': {error}")))?;
-        if Some(by) != own && !signing.over.contains(&by) && decision_of(database, &by)?.is_none() {
-            return Err(Refusal::Reserved { outpoint: outpoint.clone(), by });
+        if Some((by, leg)) != own && !signing.over.contains(&by) && decision_of(database, &by)?.is_none() {
+            return Err(Refusal::Reserved { outpoint: outpoint.clone(), by, leg });
         }
     }
     Ok(())
@@ -184,6 +198,7 @@ mod tests {
             outpoints: outpoints.iter().map(|outpoint| (*outpoint).to_owned()).collect(),
             request: "{}".into(),
             over: BTreeSet::new(),
+            gone: BTreeSet::new(),
         }
     }
 
@@ -217,10 +232,29 @@ mod tests {
         assert!(matches!(second, Err(Refusal::SecondHold { .. })), "{second:?}");
     }
 
+    /// Otherwise the leg could never be held: by whom the output is spent is not up to the attestor that signed.
     #[test]
-    fn a_vault_output_is_one_executions_until_that_is_decided() {
+    fn a_leg_is_free_of_an_output_that_is_spent_for_good() {
         let database = database();
         write(&database, &signing(Purpose::Reserve, 1, &["vault:0"])).unwrap();
+        let again = Signing { gone: BTreeSet::from(["vault:0".into()]), ..signing(Purpose::Reserve, 1, &["vault:1"]) };
+        write(&database, &again).unwrap();
+        let third = write(&database, &signing(Purpose::Reserve, 1, &["vault:2"]));
+        assert!(matches!(&third, Err(Refusal::SecondHold { first, .. }) if first == "vault:1"), "{third:?}");
+        // whatever became of the outputs: a finalized hold is the only one
+        write(&database, &signing(FINALIZE, 1, &["hold:0"])).unwrap();
+        let gone = BTreeSet::from(["hold:0".into()]);
+        let second = write(&database, &Signing { gone, ..signing(FINALIZE, 1, &["hold:1"]) });
+        assert!(matches!(second, Err(Refusal::SecondHold { .. })), "{second:?}");
+    }
+
+    #[test]
+    fn a_vault_output_is_one_legs_until_its_execution_is_decided() {
+        let database = database();
+        write(&database, &signing(Purpose::Reserve, 1, &["vault:0"])).unwrap();
+        let next_leg = Signing { leg: Some((id(1), 1)), ..signing(Purpose::Reserve, 1, &["vault:0"]) };
+        let taken = write(&database, &next_leg);
+        assert!(matches!(taken, Err(Refusal::Reserved { by, leg: 0, .. }) if by == id(1)), "{taken:?}");
         for purpose in [Purpose::Reserve, Purpose::Rearrange] {
             let taken = write(&database, &signing(purpose, 2, &["vault:0"]));
             assert!(matches!(taken, Err(Refusal::Reserved { by, .. }) if by == id(1)), "{taken:?}");

@@ -3,10 +3,11 @@
 
 mod cosigners;
 pub(crate) mod journal;
+mod opened;
 
 use std::collections::BTreeSet;
 
-use aes_chains::bitcoin::{keypair, sign, Cosigned, Purpose, SigningRequest};
+use aes_chains::bitcoin::{keypair, sign, Cosignable, Cosigned, Purpose, SigningRequest};
 use aes_config::SecretKey;
 use aes_protocol::{ChainId, Decision, Hash32};
 use bitcoin::hashes::Hash;
@@ -20,6 +21,7 @@ use crate::start::StartError;
 use crate::wire::Request;
 pub use cosigners::AttestorCosigners;
 use journal::Signing;
+pub(crate) use opened::Opened;
 
 /// The body of `POST /v1/bitcoin`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -58,7 +60,7 @@ impl Attestor {
             return Err(Refusal::NotACosigner { key, txid: to_sign.txid });
         }
         let signing = Signing::new(body, &to_sign)?;
-        self.journal_signing(signing).await?;
+        self.journal_signing(signing, cosignable).await?;
         let signature = |(_, digest): &(_, Hash32)| {
             sign(&signer.0, TapSighash::from_byte_array(digest.0)).serialize().as_slice().into()
         };
@@ -70,7 +72,9 @@ impl Attestor {
         match request {
             SigningRequest::Settlement { execution_id, .. } => Ok(Some(self.decision(*execution_id).await?.decision)),
             SigningRequest::Reserve { execution_id, .. } => {
-                self.look(&Request::Opened { execution_id: *execution_id }).await?;
+                if !self.opened.is_fresh(execution_id) {
+                    self.look(&Request::Opened { execution_id: *execution_id }).await?;
+                }
                 Ok(None)
             }
             SigningRequest::Rearrange { .. } => Ok(None),
@@ -78,17 +82,23 @@ impl Attestor {
     }
 
     /// A vault output that was signed away for another execution is free again once that one is decided: then its move is in
-    /// a block already, or nothing waits for it any more.
-    async fn journal_signing(&self, mut signing: Signing) -> Result<(), Refusal> {
+    /// a block already, or nothing waits for it any more. And a leg is free of the output that was signed for its hold once
+    /// something else has spent that for good: then none of the moves that were signed can be in a block.
+    async fn journal_signing(&self, mut signing: Signing, chain: &dyn Cosignable) -> Result<(), Refusal> {
         loop {
-            let refusal = match self.journal.enter_signing(signing.clone()).await {
-                Err(Refusal::Reserved { outpoint, by }) => Refusal::Reserved { outpoint, by },
-                other => return other,
+            let Err(refusal) = self.journal.enter_signing(signing.clone()).await else { return Ok(()) };
+            let is_over = match &refusal {
+                Refusal::Reserved { by, .. } => {
+                    let decided = self.record(by).await.and_then(|record| decision_of(by, record.state));
+                    signing.over.insert(*by) && decided.is_ok()
+                }
+                Refusal::SecondHold { first, .. } => {
+                    let outpoint = first.parse().map_err(|error| Refusal::Journal(format!("'{first}': {error}")))?;
+                    signing.gone.insert(first.clone()) && chain.is_gone(&outpoint)?
+                }
+                _ => false,
             };
-            let Refusal::Reserved { by, .. } = refusal else { return Err(refusal) };
-            let is_new = signing.over.insert(by);
-            let decided = self.record(&by).await.and_then(|record| decision_of(&by, record.state));
-            if !is_new || decided.is_err() {
+            if !is_over {
                 return Err(refusal);
             }
         }
@@ -110,6 +120,7 @@ impl Signing {
             outpoints: to_sign.inputs.iter().map(|(outpoint, _)| outpoint.to_string()).collect(),
             request: serde_json::to_string(&body.request).map_err(|error| Refusal::Journal(error.to_string()))?,
             over: BTreeSet::new(),
+            gone: BTreeSet::new(),
         })
     }
 }

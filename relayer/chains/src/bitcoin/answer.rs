@@ -2,6 +2,7 @@
 //! from the wire.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aes_bitcoin::{AttestorKeys, Payer, VaultCoin, VaultSpend};
 use aes_protocol::{Decision, Hash32, Leg};
@@ -15,6 +16,9 @@ use super::vault::is_a_rearrangement;
 use super::BitcoinChain;
 use crate::chain::{Depth, HoldStatus};
 use crate::error::ChainError;
+
+/// How much later than a relayer's this node may come by a block.
+const AHEAD: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl Cosignable for BitcoinChain {
@@ -40,6 +44,11 @@ impl Cosignable for BitcoinChain {
                 self.rearrange_to_sign(coins, &amounts, payer).await
             }
         }
+    }
+
+    fn is_gone(&self, outpoint: &OutPoint) -> Result<bool, ChainError> {
+        let last = self.height(Depth::Final)?;
+        self.following.follower.index(|index| index.spent_at(outpoint).is_some_and(|height| height <= last))
     }
 }
 
@@ -136,7 +145,18 @@ impl BitcoinChain {
         Ok(entry.leg.clone())
     }
 
+    /// The relayer's node may be a block ahead of this one: what is not here yet is waited for, once.
     async fn own_vault_coins(&self, wanted: &[OutPoint]) -> Result<Vec<VaultCoin>, ChainError> {
+        let mut ticks = self.following.follower.ticks();
+        if let Ok(coins) = self.known_vault_coins(wanted).await {
+            return Ok(coins);
+        }
+        // either way the next look tells
+        let _ = tokio::time::timeout(AHEAD, ticks.changed()).await;
+        self.known_vault_coins(wanted).await
+    }
+
+    async fn known_vault_coins(&self, wanted: &[OutPoint]) -> Result<Vec<VaultCoin>, ChainError> {
         let escrow = self.sets.escrow().await?;
         let coins = self.vault_coins(&escrow)?;
         let own = |outpoint: &OutPoint| coins.iter().find(|coin| coin.outpoint == *outpoint).copied();

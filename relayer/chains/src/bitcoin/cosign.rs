@@ -76,7 +76,7 @@ pub struct Refusals {
     pub said: Vec<String>,
     /// of those that have signed another hold of the leg: the vault output that theirs spends
     pub pinned: Vec<OutPoint>,
-    /// vault outputs that they have signed away for other executions
+    /// vault outputs that they have signed away for other legs
     pub reserved: Vec<OutPoint>,
 }
 
@@ -100,6 +100,8 @@ pub trait Cosignable: Send + Sync {
     /// For an attestor: rebuilds the transaction from what its own node shows. What the coordinator decided, whether the
     /// execution is in the state that allows it, and what was signed before, is the attestor's to judge.
     async fn to_sign(&self, request: &SigningRequest, decision: Option<Decision>) -> Result<ToSign, ChainError>;
+    /// Spent in a block that is final: no other transaction that spends it can ever be in one.
+    fn is_gone(&self, outpoint: &OutPoint) -> Result<bool, ChainError>;
 }
 
 /// The request's bounds that need no node.

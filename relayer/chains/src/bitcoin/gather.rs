@@ -1,5 +1,7 @@
 //! Collects attestors' signatures: each is checked as it comes, and the first `threshold` that verify are enough.
 
+use std::collections::BTreeSet;
+
 use aes_bitcoin::{AttestorKeys, AttestorSignature};
 use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::{schnorr, Message, Secp256k1, XOnlyPublicKey};
@@ -9,19 +11,24 @@ use super::cosign::{Cosigned, Refusals, SigningRequest};
 use super::BitcoinChain;
 use crate::error::ChainError;
 
+/// Questions to the attestors at a time: hundreds at once would all be answered late, and none in time.
+pub const AT_ONCE: usize = 16;
+
 /// Too few signatures, or none asked for.
 #[derive(Debug)]
 pub struct NotSigned {
     pub error: ChainError,
-    /// the vault output that most attestors have signed for this leg's hold before
-    pub pinned: Option<OutPoint>,
-    /// that attestors have signed away for other executions
-    pub reserved: Vec<OutPoint>,
+    /// an attestor has signed, and signs for no move of this leg that leaves the first output out
+    pub partly: bool,
+    /// the vault outputs that attestors have signed for this leg's hold before
+    pub pinned: BTreeSet<OutPoint>,
+    /// that attestors have signed away for other legs
+    pub reserved: BTreeSet<OutPoint>,
 }
 
 impl From<ChainError> for NotSigned {
     fn from(error: ChainError) -> Self {
-        Self { error, pinned: None, reserved: Vec::new() }
+        Self { error, partly: false, pinned: BTreeSet::new(), reserved: BTreeSet::new() }
     }
 }
 
@@ -34,6 +41,7 @@ impl BitcoinChain {
         digests: &[TapSighash],
     ) -> Result<Vec<Vec<AttestorSignature>>, NotSigned> {
         let cosigners = self.cosigners.get().ok_or_else(|| self.node.later("this process asks no attestors"))?;
+        let _turn = self.asking.acquire().await.map_err(|_| self.node.later("this process ends"))?;
         let mut signed: Vec<(usize, Vec<AttestorSignature>)> = Vec::new();
         let mut take = |answer: Cosigned| {
             let (place, signatures) = check(&answer, keys, digests)?;
@@ -47,18 +55,14 @@ impl BitcoinChain {
             let Refusals { said, pinned, reserved } = asked.err().unwrap_or_default();
             let (got, wanted) = (signed.len(), keys.threshold());
             let error = self.node.later(format!("{got} of {wanted} attestors signed: {}", said.join("; ")));
-            return Err(NotSigned { error, pinned: most_frequent(&pinned), reserved });
+            let (pinned, reserved) = (pinned.into_iter().collect(), reserved.into_iter().collect());
+            return Err(NotSigned { error, partly: got > 0, pinned, reserved });
         }
         signed.sort_by_key(|(place, _)| *place);
         signed.truncate(keys.threshold());
         let of_input = |input: usize| signed.iter().filter_map(|(_, all)| all.get(input).copied()).collect();
         Ok((0..digests.len()).map(of_input).collect())
     }
-}
-
-fn most_frequent(outpoints: &[OutPoint]) -> Option<OutPoint> {
-    let count = |wanted: &OutPoint| outpoints.iter().filter(|outpoint| *outpoint == wanted).count();
-    outpoints.iter().copied().max_by_key(|outpoint| (count(outpoint), *outpoint))
 }
 
 /// Who it is in the set, and that every signature is theirs over its digest.

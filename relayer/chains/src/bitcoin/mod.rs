@@ -35,7 +35,7 @@ use aes_protocol::{Bytes, ChainId, Evidence, Hash32, Leg};
 use async_trait::async_trait;
 use bitcoin::secp256k1::XOnlyPublicKey;
 use bitcoin::{Network, ScriptBuf, Txid};
-use tokio::sync::{watch, Mutex};
+use tokio::sync::{watch, Mutex, Semaphore};
 use tokio::task::AbortHandle;
 
 use crate::chain::{Chain, Depth, EscrowMessage, GasAccount, Head, Hold, Outcome, TxId};
@@ -85,6 +85,8 @@ pub struct BitcoinChain {
     /// held while vault outputs are chosen
     choosing: Mutex<()>,
     claims: Claims,
+    /// a permit for each question to the attestors
+    asking: Semaphore,
     keeper: OnceLock<AbortHandle>,
 }
 
@@ -153,6 +155,7 @@ impl BitcoinChain {
             cosigners: OnceLock::new(),
             choosing: Mutex::new(()),
             claims: Claims::default(),
+            asking: Semaphore::new(gather::AT_ONCE),
             keeper: OnceLock::new(),
         });
         chain.keep_sent();

@@ -7,7 +7,7 @@ use aes_bitcoin::{choose_coins, CoinError, Escrow, HoldScript, Payer, VaultCoin,
 use aes_protocol::{Hash32, Leg};
 use bitcoin::{Amount, FeeRate, OutPoint, Transaction, Txid};
 
-use super::claims::Claim;
+use super::claims::{Claim, LegId};
 use super::cosign::{BaseUnits, SigningRequest};
 use super::gather::NotSigned;
 use super::node::Broadcast;
@@ -37,15 +37,26 @@ impl BitcoinChain {
         }
         let escrow = self.sets.escrow().await?;
         let hold = self.reserve_script(&escrow, execution_id, leg)?;
-        let (mut pinned, mut elsewhere) = (None, BTreeSet::new());
+        let id = (*execution_id, leg.index);
+        let mut elsewhere = BTreeSet::new();
         for _ in 0..TRIES {
-            let claim = self.claim(&escrow, amount, pinned, &elsewhere).await?;
-            match self.move_to_hold(execution_id, leg, &escrow, &hold, claim.coins.clone()).await {
-                // signed for before, by another relayer or before this one lost its disk
-                Err(NotSigned { pinned: Some(first), .. }) if pinned.is_none() => pinned = Some(first),
-                // signed away for another execution, whose transaction is not here
-                Err(NotSigned { reserved, .. }) if !reserved.is_empty() => elsewhere.extend(reserved),
-                moved => return moved.map_err(|not_signed| not_signed.error),
+            let claim = self.claim(&escrow, &id, amount, &elsewhere).await?;
+            let NotSigned { error, partly, pinned, reserved } =
+                match self.move_to_hold(execution_id, leg, &escrow, &hold, claim.coins.clone()).await {
+                    Ok(txid) => {
+                        self.claims.unpin(&id);
+                        return Ok(txid);
+                    }
+                    Err(not_signed) => not_signed,
+                };
+            let first = claim.coins.first().map(|coin| coin.outpoint).filter(|_| partly);
+            // signed for before, by another relayer or before this one lost its disk
+            let news = !pinned.is_subset(&self.claims.pinned(&id)) || !reserved.is_subset(&elsewhere);
+            self.claims.pin(id, pinned.into_iter().chain(first));
+            // signed away for other legs, whose transactions are not here
+            elsewhere.extend(reserved);
+            if !news {
+                return Err(error);
             }
         }
         Err(self.node.later("attestors have signed away whatever was chosen; others are chosen with the next block"))
@@ -55,24 +66,25 @@ impl BitcoinChain {
     async fn claim(
         &self,
         escrow: &Escrow,
+        leg: &LegId,
         amount: u128,
-        pinned: Option<OutPoint>,
         elsewhere: &BTreeSet<OutPoint>,
     ) -> Result<Claim<'_>, ChainError> {
         let _choosing = self.choosing.lock().await;
-        let mut taken = self.taken();
+        let mut taken = self.taken(Some(leg));
         taken.extend(elsewhere);
-        let coins = match pinned {
-            Some(first) => self.vault_coins_with(escrow, amount, first, taken).await?,
+        let pinned = self.pinned_vault_coins(escrow, leg).await?;
+        let coins = match pinned.split_first() {
+            Some((first, others)) => self.vault_coins_with(escrow, amount, first, others, taken)?,
             None => self.free_vault_coins(escrow, amount, taken).await?,
         };
         Ok(self.claims.claim(coins))
     }
 
-    /// What transactions of ours spend, sent or being made.
-    pub(super) fn taken(&self) -> BTreeSet<OutPoint> {
+    /// What transactions of ours spend, sent or being made, or are to spend for other legs.
+    pub(super) fn taken(&self, leg: Option<&LegId>) -> BTreeSet<OutPoint> {
         let mut taken = self.sent.spends();
-        taken.extend(self.claims.all());
+        taken.extend(self.claims.taken(leg));
         taken
     }
 
@@ -133,33 +145,46 @@ impl BitcoinChain {
             .later("the vault's outputs are all in transactions on their way; the next block frees the change"))
     }
 
-    /// Those that begin with an output to which attestors have pinned the leg: all moves for a leg spend the same one.
-    async fn vault_coins_with(
+    /// To which attestors have pinned the leg: all moves for a leg spend the same output. Where it is spent in the chain by
+    /// something else, attestors pin the leg anew once that is final.
+    async fn pinned_vault_coins(&self, escrow: &Escrow, leg: &LegId) -> Result<Vec<VaultCoin>, ChainError> {
+        let pinned = self.claims.pinned(leg);
+        if pinned.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut coins = self.vault_coins(escrow)?;
+        coins.retain(|coin| pinned.contains(&coin.outpoint));
+        for VaultCoin { outpoint, .. } in &coins {
+            if !self.node.is_unspent(*outpoint).await? {
+                return Err(self
+                    .node
+                    .later(format!("the leg's hold may be on its way: a transaction spends {outpoint}")));
+            }
+        }
+        Ok(coins)
+    }
+
+    /// Those, all of them: attestors that signed for different ones all sign a move that spends each; and more where they
+    /// are too few.
+    fn vault_coins_with(
         &self,
         escrow: &Escrow,
         amount: u128,
-        first: OutPoint,
+        first: &VaultCoin,
+        others: &[VaultCoin],
         mut taken: BTreeSet<OutPoint>,
     ) -> Result<Vec<VaultCoin>, ChainError> {
-        let all = self.vault_coins(escrow)?;
-        let pinned = all.iter().find(|coin| coin.outpoint == first).copied();
-        let Some(pinned) = pinned else {
-            return Err(self
-                .node
-                .later(format!("attestors have signed this leg's hold out of {first}, which is spent")));
-        };
-        if !self.node.is_unspent(first).await? {
-            return Err(self.node.later(format!("the leg's hold is on its way: a transaction spends {first}")));
+        let of_set = |coin: &VaultCoin| coin.set_id == first.set_id;
+        let mut coins: Vec<VaultCoin> = std::iter::once(*first).chain(others.iter().copied()).filter(of_set).collect();
+        let missing = amount.saturating_sub(coins.iter().map(|coin| coin.alz).fold(0, u128::saturating_add));
+        if missing == 0 {
+            return Ok(coins);
         }
-        if pinned.alz >= amount {
-            return Ok(vec![pinned]);
-        }
-        taken.insert(first);
-        let of_set: Vec<VaultCoin> = all.into_iter().filter(|coin| coin.set_id == pinned.set_id).collect();
-        let others = choose_coins(&of_set, amount.saturating_sub(pinned.alz), &taken);
-        let others =
-            others.ok_or_else(|| self.node.later("the other vault outputs are in transactions on their way"))?;
-        Ok(std::iter::once(pinned).chain(others).collect())
+        taken.extend(coins.iter().map(|coin| coin.outpoint));
+        let all: Vec<VaultCoin> = self.vault_coins(escrow)?.into_iter().filter(of_set).collect();
+        let more = choose_coins(&all, missing, &taken);
+        coins.extend(more.ok_or_else(|| self.node.later("the other vault outputs are in transactions on their way"))?);
+        Ok(coins)
     }
 
     /// In the chain, unspent there, and without another rune beside the ALZ.
@@ -234,7 +259,7 @@ impl BitcoinChain {
         self.sign_and_send(escrow, &request, &spend, kind).await
     }
 
-    /// Attestors for the vault's inputs, this account for its own.
+    /// Attestors for the vault's inputs, this account for its own. What they signed and the node did not take pins the leg, too.
     async fn sign_and_send(
         &self,
         escrow: &Escrow,
@@ -259,7 +284,8 @@ impl BitcoinChain {
             }
             // Another relayer's transaction or a reorg was faster: the next look shows what is free.
             Broadcast::InputsMissing(cause) | Broadcast::FeeTooLow(cause) | Broadcast::Rejected(cause) => {
-                Err(self.node.later(format!("transaction {txid} was not taken: {cause}")).into())
+                let error = self.node.later(format!("transaction {txid} was not taken: {cause}"));
+                Err(NotSigned { partly: true, ..error.into() })
             }
         }
     }

@@ -5,6 +5,7 @@
 use std::sync::Weak;
 
 use aes_bitcoin::{AttestorKeys, VaultCoin, MAX_VAULT_INPUTS, MAX_VAULT_OUTPUTS};
+use aes_coordinator::msg::State;
 
 use super::BitcoinChain;
 use crate::error::ChainError;
@@ -29,6 +30,9 @@ impl BitcoinChain {
         tokio::spawn(async move {
             while ticks.changed().await.is_ok() {
                 let Some(chain) = chain.upgrade() else { return };
+                if let Err(error) = chain.unpin_decided().await {
+                    tracing::info!("{error}; vault outputs stay kept for their legs until the next block");
+                }
                 if let Err(error) = chain.rearrange_if_needed().await {
                     tracing::info!("{error}; the vault stays as it is until the next block");
                 }
@@ -41,20 +45,34 @@ impl BitcoinChain {
 
     async fn rearrange_if_needed(&self) -> Result<(), ChainError> {
         let escrow = self.sets.escrow().await?;
-        let _choosing = self.choosing.lock().await;
-        let spent = self.taken();
-        let mut free = Vec::new();
-        for coin in self.vault_coins(&escrow)?.into_iter().filter(|coin| !spent.contains(&coin.outpoint)) {
-            if self.node.is_unspent(coin.outpoint).await? {
-                free.push(coin);
+        let Some(current) = escrow.sets.current().map(AttestorKeys::set_id) else { return Ok(()) };
+        let (claim, amounts) = {
+            let _choosing = self.choosing.lock().await;
+            let taken = self.taken(None);
+            let free = self.vault_coins(&escrow)?.into_iter().filter(|coin| !taken.contains(&coin.outpoint)).collect();
+            let Some(Rearrangement { coins, amounts }) = rearrangement(free, current, self.vault_outputs) else {
+                return Ok(());
+            };
+            (self.claims.claim(coins), amounts)
+        };
+        for VaultCoin { outpoint, .. } in &claim.coins {
+            if !self.node.is_unspent(*outpoint).await? {
+                return Err(self.node.later(format!("another relayer's transaction spends {outpoint}")));
             }
         }
-        let Some(current) = escrow.sets.current().map(AttestorKeys::set_id) else { return Ok(()) };
-        let Some(Rearrangement { coins, amounts }) = rearrangement(free, current, self.vault_outputs) else {
-            return Ok(());
-        };
-        tracing::info!(chain = %self.node.id, "the vault: {} outputs become {}", coins.len(), amounts.len());
-        self.rearrange(coins, amounts).await?;
+        tracing::info!(chain = %self.node.id, "the vault: {} outputs become {}", claim.coins.len(), amounts.len());
+        self.rearrange(claim.coins.clone(), amounts).await?;
+        Ok(())
+    }
+
+    /// What is kept for legs whose execution is decided is free again.
+    async fn unpin_decided(&self) -> Result<(), ChainError> {
+        for leg in self.claims.pinned_legs() {
+            let record = self.record(&leg.0).await?;
+            if record.is_none_or(|record| record.state != State::Open) {
+                self.claims.unpin(&leg);
+            }
+        }
         Ok(())
     }
 }

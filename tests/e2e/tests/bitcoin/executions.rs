@@ -123,8 +123,8 @@ pub async fn the_operators_commands_know_that_bitcoin_has_no_contract(net: &Net)
     Ok(())
 }
 
-pub async fn sixty_holds_at_once_against_one_vault(net: &Net) -> Result<()> {
-    const EXECUTIONS: usize = 4;
+pub async fn two_hundred_holds_at_once_against_one_vault(net: &Net) -> Result<()> {
+    const EXECUTIONS: usize = 14;
     let before = net.balances().await?;
     net.give_allowances().await?;
     // two legs that are alike would be one
@@ -142,10 +142,10 @@ pub async fn sixty_holds_at_once_against_one_vault(net: &Net) -> Result<()> {
         net.until_state(&execution.execution_id, State::Finalized).await?;
     }
     let expected = changes(&[
-        ("polygon user", "-480"),
-        ("polygon vault", "+480"),
-        ("bitcoin vault", "-480"),
-        ("bitcoin recipient", "+480"),
+        ("polygon user", "-1680"),
+        ("polygon vault", "+1680"),
+        ("bitcoin vault", "-1680"),
+        ("bitcoin recipient", "+1680"),
     ]);
     same("changes", &net.balances().await?.since(&before), &expected)
 }

@@ -30,12 +30,12 @@ async fn bitcoin_commits_and_rolls_back() -> Result<()> {
     let net = Net::start(|options| options.bitcoin = Some(bitcoin())).await?;
     let failed = play!(
         &net,
-        executions::sixty_holds_at_once_against_one_vault,
         executions::the_papers_scenario_is_confirmed,
         executions::the_papers_scenario_is_rolled_back,
         executions::alz_comes_out_of_the_vault_for_the_user,
         executions::every_function_of_an_account_is_confirmed,
         executions::every_function_of_an_account_is_given_back,
+        executions::two_hundred_holds_at_once_against_one_vault,
         executions::a_folder_with_a_devnet_takes_no_second_one,
         executions::the_operators_commands_know_that_bitcoin_has_no_contract,
         deposits::a_deposit_that_appears_after_the_abort_is_given_back,
