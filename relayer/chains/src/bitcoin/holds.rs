@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aes_bitcoin::{Ending, Escrow, EscrowError, Hold, HoldScript, Outcome, Presigned, Sighting};
 use aes_coordinator::msg::{ExecutionResponse, State};
-use aes_protocol::{Hash32, Leg};
+use aes_protocol::{ChainId, Hash32, Leg};
 use bitcoin::TxOut;
 use tokio::time::Instant;
 
@@ -16,8 +16,10 @@ use super::BitcoinChain;
 use crate::chain::HoldStatus;
 use crate::error::ChainError;
 
-/// A record that can still change is asked for anew after this.
+/// A record to which a depositor here may still attach is asked for anew after this.
 const RECORD_FOR: Duration = Duration::from_millis(300);
+/// One in which nothing but the decision is to come, which whoever acts on it reads for itself.
+const UNDECIDED_FOR: Duration = Duration::from_secs(2);
 /// Records kept at a time.
 const RECORDS: usize = 4096;
 
@@ -35,12 +37,13 @@ pub struct Found {
 pub struct Records(Mutex<HashMap<Hash32, (Instant, Arc<ExecutionResponse>)>>);
 
 impl Records {
-    fn known(&self, execution_id: &Hash32) -> Option<Arc<ExecutionResponse>> {
+    fn known(&self, execution_id: &Hash32, chain: &ChainId) -> Option<Arc<ExecutionResponse>> {
         let records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, record) = records.get(execution_id)?;
         // the legs' attachments are fixed with the decision
         let is_fixed = record.state != State::Open;
-        (is_fixed || at.elapsed() < RECORD_FOR).then(|| record.clone())
+        let stands_for = if awaits_attachment(record, chain) { RECORD_FOR } else { UNDECIDED_FOR };
+        (is_fixed || at.elapsed() < stands_for).then(|| record.clone())
     }
 
     fn keep(&self, record: &Arc<ExecutionResponse>) {
@@ -50,6 +53,11 @@ impl Records {
         }
         records.insert(record.execution_id, (Instant::now(), record.clone()));
     }
+}
+
+fn awaits_attachment(record: &ExecutionResponse, chain: &ChainId) -> bool {
+    let here = record.legs.iter().filter(|entry| entry.leg.chain == *chain);
+    here.filter(|entry| entry.leg.function.is_account_sourced()).any(|entry| entry.presigned.is_none())
 }
 
 /// Scripts of reserve-sourced holds: each is wanted with every block, stays what it is, and takes milliseconds to make.
@@ -84,7 +92,7 @@ impl Scripts {
 
 impl BitcoinChain {
     pub(super) async fn record(&self, execution_id: &Hash32) -> Result<Option<Arc<ExecutionResponse>>, ChainError> {
-        if let Some(record) = self.records.known(execution_id) {
+        if let Some(record) = self.records.known(execution_id, &self.node.id) {
             return Ok(Some(record));
         }
         let Some(record) = self.home.execution(execution_id).await? else { return Ok(None) };
