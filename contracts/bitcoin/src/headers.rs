@@ -9,6 +9,9 @@ use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, CompactTarget, Network, Target, Work};
 use cosmwasm_schema::cw_serde;
 
+/// Seconds after the block before: twice the time that a block should take.
+const LATE: u32 = 20 * 60;
+
 /// A block that is trusted, and what the next blocks' targets follow from.
 #[cw_serde]
 #[derive(Eq)]
@@ -17,7 +20,7 @@ pub struct Checkpoint {
     /// as explorers write it
     pub hash: Hash32,
     pub time: u32,
-    /// compact target
+    /// compact target that the rules give the blocks of its 2016; it may have an easier one itself (testnet4)
     pub bits: u32,
     /// time of the first block of its 2016
     pub epoch_start: u32,
@@ -36,7 +39,7 @@ pub struct HeaderTip {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
-    #[error("{0} is no network whose work proves anything (mainnet, signet, regtest)")]
+    #[error("{0} is no network whose targets are known (mainnet, testnet4, signet, regtest)")]
     Network(ChainId),
     #[error("header {height} follows {named}, not block {} ({before}) of the checkpoint's chain", .height.saturating_sub(1))]
     Parent { height: u64, named: BlockHash, before: BlockHash },
@@ -83,22 +86,33 @@ impl HeaderTip {
             return Err(HeaderError::Parent { height, named: header.prev_blockhash, before: self.hash });
         }
         let epoch_begins = height.checked_rem(self.params.difficulty_adjustment_interval()) == Some(0);
-        let rule = if epoch_begins {
-            let timespan = u64::from(self.time.saturating_sub(self.epoch_start));
-            CompactTarget::from_next_work_required(self.bits, timespan, &self.params)
-        } else {
-            self.bits
-        };
+        let (bits, rule) = self.bits_of_next(epoch_begins, header.time);
         if header.bits != rule {
             return Err(HeaderError::Target { height, named: header.bits, rule });
         }
         let target = Target::from_compact(rule);
         self.hash = header.validate_pow(target).map_err(|_| HeaderError::Work { height })?;
-        (self.height, self.time, self.bits) = (height, header.time, rule);
+        (self.height, self.time, self.bits) = (height, header.time, bits);
         if epoch_begins {
             self.epoch_start = header.time;
         }
         Ok(target.to_work())
+    }
+
+    /// Of its 2016, and its own: on test networks a block that says to be 20 minutes later than the one before has the
+    /// easiest there is, except where a 2016 begins (BIP-94).
+    fn bits_of_next(&self, epoch_begins: bool, time: u32) -> (CompactTarget, CompactTarget) {
+        if epoch_begins {
+            let timespan = u64::from(self.time.saturating_sub(self.epoch_start));
+            let bits = CompactTarget::from_next_work_required(self.bits, timespan, &self.params);
+            return (bits, bits);
+        }
+        let is_late = time > self.time.saturating_add(LATE);
+        let rule = match self.params.allow_min_difficulty_blocks && is_late {
+            true => self.params.max_attainable_target.to_compact_lossy(),
+            false => self.bits,
+        };
+        (self.bits, rule)
     }
 }
 
@@ -108,8 +122,41 @@ fn params(chain: &ChainId) -> Result<Params, HeaderError> {
         let genesis = genesis_block(*network).block_hash().to_string();
         genesis.starts_with(chain.reference())
     };
-    // The test networks with minimum-difficulty blocks are none: there an hour of one computer outdoes a day of all.
-    let networks = [Network::Bitcoin, Network::Signet, Network::Regtest];
+    // Not testnet3: there an easy block that ends a 2016 makes the next 2016 easy.
+    let networks = [Network::Bitcoin, Network::Testnet4, Network::Signet, Network::Regtest];
     let network = networks.into_iter().find(named).filter(|_| chain.kind() == ChainKind::Bitcoin);
     Ok(Params::new(network.ok_or_else(|| HeaderError::Network(chain.clone()))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tip(network: Network, bits: u32) -> HeaderTip {
+        let genesis = genesis_block(network).block_hash().to_string();
+        let chain = format!("bip122:{}", &genesis[..32]).parse().unwrap();
+        let checkpoint =
+            Checkpoint { height: 4_031, hash: Hash32::default(), time: 5_000_000, bits, epoch_start: 4_000_000 };
+        HeaderTip::new(&chain, &checkpoint).unwrap()
+    }
+
+    /// BIP-94: late blocks are easy, the ones after them are not, and a 2016 goes on from what the last 2016 had.
+    #[test]
+    fn testnet4_has_easy_blocks_and_comes_back_from_them() {
+        let (hard, easy) = (CompactTarget::from_consensus(0x1b00_8000), CompactTarget::from_consensus(0x1d00_ffff));
+        let test = tip(Network::Testnet4, hard.to_consensus());
+        assert_eq!(test.bits_of_next(false, test.time + LATE), (hard, hard));
+        assert_eq!(test.bits_of_next(false, test.time + LATE + 1), (hard, easy));
+        let (bits, rule) = test.bits_of_next(true, test.time + LATE + 1);
+        assert_eq!((bits, rule), (rule, CompactTarget::from_next_work_required(hard, 1_000_000, &test.params)));
+        let main = tip(Network::Bitcoin, hard.to_consensus());
+        assert_eq!(main.bits_of_next(false, main.time + LATE + 1), (hard, hard));
+    }
+
+    #[test]
+    fn a_network_whose_targets_are_not_known_is_refused() {
+        let testnet3 = "bip122:000000000933ea01ad0ee984209779ba".parse().unwrap();
+        let checkpoint = Checkpoint { height: 0, hash: Hash32::default(), time: 0, bits: 0x1d00_ffff, epoch_start: 0 };
+        assert!(matches!(HeaderTip::new(&testnet3, &checkpoint), Err(HeaderError::Network(_))));
+    }
 }
