@@ -179,6 +179,7 @@ impl Devnet {
                 bump_after: 30,
                 stalled_after: BTreeMap::new(),
                 listen: None,
+                http: HttpConfig::default(),
             });
             Ok(())
         })?;

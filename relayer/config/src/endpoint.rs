@@ -80,7 +80,10 @@ pub struct AttestorAt {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "write \"URL\", or { url = \"URL\", token = { env = \"NAME\" } }, where a URL is http://host:port or https://host"
+)]
 enum Written {
     Url(Endpoint),
     WithToken(WithToken),

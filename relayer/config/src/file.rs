@@ -12,6 +12,7 @@ use crate::endpoint::{AttestorAt, Endpoint};
 use crate::http::HttpConfig;
 use crate::keys::KeyRef;
 use crate::manifest::Anchor;
+use crate::meant::mistake;
 use crate::token::TokenRef;
 
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,8 @@ pub enum ConfigError {
     /// without the text itself: a line of it can hold a secret
     #[error("config file {}, line {line}: {cause}", path.display())]
     Parse { path: PathBuf, line: usize, cause: String },
+    #[error("config file {}: {mistake}", path.display())]
+    Mistake { path: PathBuf, mistake: String },
     #[error("config file: no [{0}] table, which this command needs; aes.example.toml shows one")]
     NoTable(&'static str),
     #[error("config file: no chain {0}; add [chains.\"{0}\"]")]
@@ -67,7 +70,7 @@ pub struct ChainConfig {
     pub follow: FollowConfig,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FollowConfig {
     /// where to start, instead of the manifest's: needed once that is older than the trusting period
@@ -152,8 +155,11 @@ pub struct RelayConfig {
     /// per chain, seconds without a newer final block after which nothing new goes there
     #[serde(default)]
     pub stalled_after: BTreeMap<ChainId, u64>,
-    /// where it answers `GET /metrics` and `GET /v1/health`; loopback only
+    /// where it answers `GET /metrics` and `GET /v1/health`
     pub listen: Option<SocketAddr>,
+    /// what it takes from others there, and from whom
+    #[serde(default)]
+    pub http: HttpConfig,
 }
 
 impl RelayConfig {
@@ -210,10 +216,15 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
         let mut config: Self = toml::from_str(&text).map_err(|error| {
-            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let start = error.span().map_or(0, |span| span.start);
+            let before = text.get(..start).unwrap_or_default();
             let line = before.matches('\n').count().saturating_add(1);
-            ConfigError::Parse { path: path.into(), line, cause: error.message().into() }
+            let key = key_in(before.rsplit('\n').next().unwrap_or_default());
+            ConfigError::Parse { path: path.into(), line, cause: format!("{key}{}", error.message()) }
         })?;
+        if let Some(mistake) = mistake(&config) {
+            return Err(ConfigError::Mistake { path: path.into(), mistake });
+        }
         config.resolve(path.parent().unwrap_or(Path::new(".")));
         Ok(config)
     }
@@ -225,6 +236,7 @@ impl Config {
         if let Some(relay) = &mut self.relay {
             paths.push(&mut relay.database);
             paths.extend(relay.attestors.iter_mut().filter_map(|at| at.token.as_mut()?.path_mut()));
+            paths.extend(relay.http.token.as_mut().and_then(TokenRef::path_mut));
         }
         if let Some(attest) = &mut self.attest {
             paths.push(&mut attest.journal);
@@ -253,6 +265,13 @@ impl Config {
     pub fn attest(&self) -> Result<&AttestConfig, ConfigError> {
         self.attest.as_ref().ok_or(ConfigError::NoTable("attest"))
     }
+}
+
+/// `key: ` where a line begins with one; of the rest, which can hold a secret, nothing is said.
+fn key_in(line: &str) -> String {
+    let bare = |key: &&str| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let key = line.split_once('=').map(|(key, _)| key.trim()).filter(bare);
+    key.map(|key| format!("{key}: ")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -292,6 +311,57 @@ mod tests {
         let line = format!("line {}:", before.matches('\n').count() + 1);
         assert!(error.contains(&line) && error.contains("http://host:port"), "{error}");
         assert!(!error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn a_key_of_another_kind_of_chain_and_a_price_in_another_unit_are_named() {
+        let cosmos = "name = \"allianza\"\n";
+        let (evm, bitcoin) = ("name = \"polygon\"\n", "name = \"bitcoin\"\n");
+        let index = "[chains.\"eip155:80002\".bitcoin]\nindex = \"bitcoin.json\"\n\n[chains.\"bip122";
+        for (place, with, named) in [
+            (cosmos, format!("{cosmos}max_fee = 5\n"), "chains.\"cosmos:allianza-1\".max_fee: only EVM and Bitcoin"),
+            (evm, format!("{evm}prefix = \"wasm\"\n"), "chains.\"eip155:80002\".prefix: only CosmWasm"),
+            (evm, format!("{evm}gas_price = \"1stake\"\n"), "chains.\"eip155:80002\".gas_price: only CosmWasm"),
+            (
+                evm,
+                format!("{evm}follow = {{ trusting_period = 1 }}\n"),
+                "chains.\"eip155:80002\".follow: only CosmWasm",
+            ),
+            ("[chains.\"bip122", index.into(), "chains.\"eip155:80002\".bitcoin: only Bitcoin"),
+            (bitcoin, format!("{bitcoin}prefix = \"bc\"\n"), ".prefix: only CosmWasm"),
+            (
+                "max_fee = 500",
+                "max_fee = 30000000000".into(),
+                "chains.\"eip155:80002\".max_fee: it is in gwei for a unit",
+            ),
+            ("max_fee = 500", "max_fee = 0".into(), "chains.\"eip155:80002\".max_fee: it is in gwei for a unit"),
+            ("max_fee = 100", "max_fee = 500000".into(), ".max_fee: it is in sat for a virtual byte"),
+            ("asset = \"aalz\"", "asset = \"aalz\"\ninitial_supply = \"1\"".into(), "\".initial_supply: only EVM and"),
+            ("\"eip155:80002\" = 600", "\"eip155:1\" = 600".into(), "relay.stalled_after.\"eip155:1\": there is no"),
+        ] {
+            assert!(EXAMPLE.contains(place), "{place}");
+            let error = parse(&EXAMPLE.replacen(place, &with, 1)).unwrap_err().to_string();
+            assert!(error.contains(named), "{named}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_reference_that_is_none_is_named_and_not_repeated() {
+        for (right, wrong, named) in [
+            ("key = { env = \"AES_POLYGON_KEY\" }", "key = { evn = \"secret\" }", ": key: write { env"),
+            ("key = { env = \"AES_POLYGON_KEY\" }", "key = \"secret\"", ": key: write { env"),
+            ("bitcoin_key = {", "bitcoin_key = { secret = 1, ", ": bitcoin_key: write { env"),
+            (
+                "token = { env = \"AES_ATTESTOR_TOKEN\" }\n# bytes",
+                "token = \"secret\"\n# bytes",
+                ": token: write { env",
+            ),
+            ("attestors = [", "attestors = [{ secret = 1 }, ", ": attestors: write \"URL\""),
+        ] {
+            assert!(EXAMPLE.contains(right), "{right}");
+            let error = parse(&EXAMPLE.replacen(right, wrong, 1)).unwrap_err().to_string();
+            assert!(error.contains(named) && !error.contains("secret"), "{named}: {error}");
+        }
     }
 
     #[test]

@@ -5,13 +5,18 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// `{ env = "NAME" }` (64 hex digits in the environment) or `{ keystore = "FILE", password_env = "NAME" }`
 /// (Web3 secret storage, as geth writes it) or `{ file = "FILE" }` (64 hex digits in a file only its owner may read,
 /// as Docker and systemd hand secrets over).
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "write { env = \"NAME\" }, { keystore = \"FILE\", password_env = \"NAME\" } or { file = \"FILE\" }: where the \
+                 key is, never what it is"
+)]
 pub enum KeyRef {
     Env { env: String },
     Keystore { keystore: PathBuf, password_env: String },
@@ -22,6 +27,8 @@ pub enum KeyRef {
 pub enum KeyError {
     #[error("environment variable {0} is not set; it must hold the key (64 hex digits) or the keystore's password")]
     NoEnv(String),
+    #[error("environment variable {0} is empty: as a keystore's password it would protect nothing; set one")]
+    EmptyPassword(String),
     #[error("{0} holds no secp256k1 key: give 64 hex digits")]
     NotAKey(String),
     #[error("keystore {}: {cause}", path.display())]
@@ -82,14 +89,11 @@ impl KeyRef {
     }
 
     pub fn load(&self) -> Result<SecretKey, KeyError> {
-        let read = |name: &String| std::env::var(name).map_err(|_| KeyError::NoEnv(name.clone()));
         match self {
-            Self::Env { env } => from_hex(read(env)?, env),
+            Self::Env { env } => from_hex(variable(env)?, env),
             Self::File { file } => from_hex(read_secret_file(file)?, &file.display().to_string()),
             Self::Keystore { keystore, password_env } => {
-                let mut password = read(password_env)?;
-                let bytes = eth_keystore::decrypt_key(keystore, &password);
-                password.zeroize();
+                let bytes = eth_keystore::decrypt_key(keystore, &*password(password_env)?);
                 let mut bytes = bytes.map_err(|error| KeyError::Keystore {
                     path: keystore.clone(),
                     cause: format!("{error}; is {password_env} its password?"),
@@ -100,6 +104,19 @@ impl KeyRef {
             }
         }
     }
+}
+
+/// Of a keystore, from this environment variable.
+pub fn password(env: &str) -> Result<Zeroizing<String>, KeyError> {
+    let password = Zeroizing::new(variable(env)?);
+    if password.is_empty() {
+        return Err(KeyError::EmptyPassword(env.into()));
+    }
+    Ok(password)
+}
+
+fn variable(name: &str) -> Result<String, KeyError> {
+    std::env::var(name).map_err(|_| KeyError::NoEnv(name.into()))
 }
 
 /// Refuses one that others than its owner may read.
@@ -141,6 +158,18 @@ mod tests {
     fn what_is_no_scalar_of_the_curve_is_refused() {
         for bad in [vec![0; 32], vec![0xff; 32], vec![1; 31], vec![]] {
             assert!(SecretKey::new(&bad, "here").is_err());
+        }
+    }
+
+    #[test]
+    fn an_empty_password_is_refused() {
+        // cargo sets it, empty, for a crate of no prerelease: a test sets no variable beside others that read some
+        const EMPTY: &str = "CARGO_PKG_VERSION_PRE";
+        assert_eq!(std::env::var(EMPTY).as_deref(), Ok(""));
+        let keystore = KeyRef::Keystore { keystore: "key.json".into(), password_env: EMPTY.into() };
+        for refused in [password(EMPTY).map(|_| ()), keystore.load().map(|_| ())] {
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains(EMPTY) && error.contains("set one"), "{error}");
         }
     }
 

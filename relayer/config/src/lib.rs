@@ -6,6 +6,7 @@ mod file;
 mod http;
 mod keys;
 mod manifest;
+mod meant;
 mod token;
 
 pub use endpoint::{AttestorAt, Endpoint, EndpointError};
@@ -13,6 +14,6 @@ pub use file::{
     AttestConfig, BitcoinConfig, ChainConfig, Config, ConfigError, DeployChain, DeployConfig, FollowConfig, RelayConfig,
 };
 pub use http::HttpConfig;
-pub use keys::{KeyError, KeyRef, SecretKey};
+pub use keys::{password, KeyError, KeyRef, SecretKey};
 pub use manifest::{write_whole, Anchor, BitcoinEscrow, Manifest, ManifestChain, ManifestError};
 pub use token::{Token, TokenRef};

@@ -15,6 +15,8 @@ pub enum ManifestError {
     Write { path: PathBuf, source: std::io::Error },
     #[error("manifest {}: {cause}; it is written by `aes deploy`, not by hand", path.display())]
     Parse { path: PathBuf, cause: String },
+    #[error("manifest {}: has format {found}, this program reads {known}; use the `aes` of the release that wrote it", path.display())]
+    OtherVersion { path: PathBuf, found: u32, known: u32 },
     #[error("the manifest has no chain {0}; add it to [deploy.chains] and run `aes deploy`")]
     NoChain(ChainId),
 }
@@ -90,9 +92,18 @@ impl Manifest {
     pub const VERSION: u32 = 1;
 
     pub fn load(path: &Path) -> Result<Self, ManifestError> {
+        /// What every format has.
+        #[derive(Deserialize)]
+        struct Format {
+            version: u32,
+        }
         let text = std::fs::read_to_string(path).map_err(|source| ManifestError::Read { path: path.into(), source })?;
-        serde_json::from_str(&text)
-            .map_err(|error| ManifestError::Parse { path: path.into(), cause: error.to_string() })
+        let parse = |error: serde_json::Error| ManifestError::Parse { path: path.into(), cause: error.to_string() };
+        let Format { version: found } = serde_json::from_str(&text).map_err(parse)?;
+        if found != Self::VERSION {
+            return Err(ManifestError::OtherVersion { path: path.into(), found, known: Self::VERSION });
+        }
+        serde_json::from_str(&text).map_err(parse)
     }
 
     pub fn save(&self, path: &Path) -> Result<(), ManifestError> {
@@ -115,4 +126,37 @@ pub fn write_whole(path: &Path, value: &impl Serialize) -> std::io::Result<()> {
     file.write_all((serde_json::to_string_pretty(value)? + "\n").as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&beside, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error_of(text: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("manifest.json");
+        std::fs::write(&path, text).unwrap();
+        Manifest::load(&path).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_manifest_of_another_format_says_which() {
+        let error = error_of(r#"{"version": 2, "anything": "else"}"#);
+        assert!(error.contains("has format 2, this program reads 1"), "{error}");
+    }
+
+    #[test]
+    fn a_malformed_manifest_says_what_is_wrong_and_where() {
+        for (text, cause) in [
+            ("", "EOF"),
+            ("manifest", "line 1"),
+            ("{}", "missing field `version`"),
+            (r#"{"version": "1"}"#, "invalid type"),
+            (r#"{"version": 1}"#, "missing field"),
+            (r#"{"version": 1, "surprise": 1}"#, "surprise"),
+        ] {
+            let error = error_of(text);
+            assert!(error.contains(cause) && error.contains("manifest.json"), "{text}: {error}");
+        }
+    }
 }

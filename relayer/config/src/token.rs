@@ -14,7 +14,11 @@ const SHORTEST: usize = 32;
 
 /// `{ env = "NAME" }`, or `{ file = "FILE" }` that only its owner may read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "write { env = \"NAME\" } or { file = \"FILE\" }: where the token is, never what it is"
+)]
 pub enum TokenRef {
     Env { env: String },
     File { file: PathBuf },

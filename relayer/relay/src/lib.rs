@@ -31,7 +31,7 @@ use tokio::time::Instant;
 use board::Board;
 use event::Clock;
 pub use event::{Event, What};
-pub use operator::{ChainHealth, Health, ListenError};
+pub use operator::{ChainHealth, Health};
 use standing::Known;
 
 /// How long transactions being sent may take to finish at shutdown. What is cut off is planned again at the next start.

@@ -1,14 +1,16 @@
 //! What an operator asks a running relayer: `GET /metrics` and `GET /v1/health`.
 
 use std::collections::BTreeMap;
-use std::future::{Future, IntoFuture};
-use std::net::SocketAddr;
+use std::future::{pending, Future};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aes_config::HttpConfig;
+use aes_http::{serve, ServeError, Server};
 use aes_plan::Standing;
 use aes_protocol::ChainId;
 use aes_telemetry::{metrics, Page};
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -23,14 +25,6 @@ use crate::{Parts, Relay};
 
 /// For a node that is asked for a balance while somebody waits for the page.
 const PATIENCE: Duration = Duration::from_secs(3);
-
-#[derive(Debug, thiserror::Error)]
-pub enum ListenError {
-    #[error("relay.listen {0}: only loopback addresses (127.0.0.1, [::1]); put a proxy in front where others read it")]
-    NotLoopback(SocketAddr),
-    #[error("relay.listen {address}: {source}; choose another port")]
-    Bind { address: SocketAddr, source: std::io::Error },
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
@@ -54,16 +48,15 @@ pub struct ChainHealth {
 
 impl Relay {
     /// Serves for as long as it is polled.
-    pub async fn operator_api(
+    pub fn operator_api(
         &self,
-        address: SocketAddr,
-    ) -> Result<impl Future<Output = std::io::Result<()>> + Send + 'static, ListenError> {
-        if !address.ip().is_loopback() {
-            return Err(ListenError::NotLoopback(address));
-        }
-        let listener = TcpListener::bind(address).await.map_err(|source| ListenError::Bind { address, source })?;
+        listener: TcpListener,
+        bounds: &HttpConfig,
+    ) -> Result<impl Future<Output = Result<(), ServeError>> + Send + 'static, ServeError> {
+        let address = listener.local_addr()?;
+        let server = Server::new(self.operator_router(), address, bounds)?;
         tracing::info!(%address, "metrics and health");
-        Ok(axum::serve(listener, self.operator_router()).into_future())
+        Ok(serve(server, listener, pending()))
     }
 
     pub fn operator_router(&self) -> Router {
@@ -71,13 +64,14 @@ impl Relay {
     }
 }
 
-async fn health(State(parts): State<Arc<Parts>>) -> (StatusCode, Json<Health>) {
+/// A body says nothing here; it is read, and so held to its bounds.
+async fn health(State(parts): State<Arc<Parts>>, _body: Bytes) -> (StatusCode, Json<Health>) {
     let health = parts.health();
     let status = if health.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(health))
 }
 
-async fn page(State(parts): State<Arc<Parts>>) -> Page {
+async fn page(State(parts): State<Arc<Parts>>, _body: Bytes) -> Page {
     parts.measure();
     join_all(parts.chains.values().map(|chain| async {
         // one that does not answer keeps what it said last

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aes_config::RelayConfig;
+use aes_config::{HttpConfig, RelayConfig};
 use aes_relay::{Relay, RelayError};
 use aes_store::{Store, StoreError};
 use tokio::task::JoinError;
@@ -72,6 +72,7 @@ impl Relaying {
                 bump_after: 20,
                 stalled_after: BTreeMap::new(),
                 listen: None,
+                http: HttpConfig::default(),
             };
             let relay = Relay::new(
                 links::home(seat, &life, &who),

@@ -71,7 +71,10 @@ impl Wallet {
     /// `None` where the config has no key: this process only looks.
     pub fn new(chain: &aes_protocol::ChainId, config: &ChainConfig) -> Result<Option<Self>, ChainError> {
         let Some(key) = &config.key else { return Ok(None) };
-        let refused = |cause: String| ChainError::Refused { chain: chain.clone(), cause };
+        let refused = |cause: String| ChainError::Refused {
+            chain: chain.clone(),
+            cause: format!("chains.\"{chain}\".key: {cause}"),
+        };
         let secret = key.load().map_err(|error| refused(error.to_string()))?;
         let keypair = keypair(&secret).ok_or_else(|| refused("the key is no secp256k1 key".into()))?;
         Ok(Some(Self::of(keypair)))

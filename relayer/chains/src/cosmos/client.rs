@@ -32,7 +32,7 @@ use crate::error::ChainError;
 /// The config of a chain does not add up; found before anything is sent.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    #[error("{0}: {1}")]
+    #[error("chains.\"{0}\".key: {1}")]
     Key(ChainId, KeyError),
     #[error("{chain}: no {name} in the config; give chains.\"{chain}\".{name}")]
     Missing { chain: ChainId, name: &'static str },

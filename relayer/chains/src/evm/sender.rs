@@ -61,7 +61,7 @@ impl Sender {
     /// `None` where the config has no key: then this process only looks.
     pub fn new(node: Arc<Node>, config: &ChainConfig) -> Result<Option<Self>, ChainError> {
         let Some(key) = &config.key else { return Ok(None) };
-        let wrong_key = |cause: String| node.refused(format!("the key of this chain in the config: {cause}"));
+        let wrong_key = |cause: String| node.refused(format!("chains.\"{}\".key: {cause}", node.id));
         let key = key.load().map_err(|error| wrong_key(error.to_string()))?;
         let wallet = LocalWallet::from_bytes(key.expose()).map_err(|error| wrong_key(error.to_string()))?;
         Ok(Some(Self {

@@ -57,7 +57,7 @@ impl Attest {
                 serve(&config, &manifest, listener, async move { stop.asked().await }).await
             }
             Some(AttestCommand::Approve { set }) => {
-                let signer = Signer::new(&attest.key.load()?)?;
+                let signer = Signer::new(&attest.key.load().context("attest.key")?)?;
                 let set = read_set(set)?;
                 let hash = approve(&attest.journal, signer.address(), &manifest.domain, &set)?;
                 output.say(&Approved { attestor_set: set.id, hash })
@@ -83,11 +83,11 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
     let attest = config.attest()?;
-    let key = attest.key.load()?;
+    let key = attest.key.load().context("attest.key")?;
     let proved = Proved::connect(config, manifest, &attest.journal)?;
     let mut attestor = Attestor::proved(proved, &key, &attest.journal)?;
     if let Some(bitcoin_key) = &attest.bitcoin_key {
-        attestor = attestor.with_bitcoin(BitcoinSigner::new(&bitcoin_key.load()?, &key)?);
+        attestor = attestor.with_bitcoin(BitcoinSigner::new(&bitcoin_key.load().context("attest.bitcoin_key")?, &key)?);
     }
     Arc::new(attestor).serve(listener, &attest.http, shutdown).await?;
     Ok(())

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use aes_chains::cosmos::bech32_of;
-use aes_config::{KeyError, KeyRef, SecretKey};
+use aes_config::{password, KeyRef, SecretKey};
 use aes_protocol::{address_of_public_key, Bytes};
 use anyhow::{anyhow, Context, Result};
 use k256::ecdsa::SigningKey;
@@ -60,7 +60,7 @@ impl Keys {
     pub fn run(&self) -> Result<Accounts> {
         match self {
             Self::New { file, password_env, prefix } => {
-                let password = std::env::var(password_env).map_err(|_| KeyError::NoEnv(password_env.clone()))?;
+                let password = password(password_env)?;
                 let key = SecretKey::generate();
                 key.save(file, &password)?;
                 Accounts::of(&key, prefix)

@@ -6,8 +6,9 @@ use std::path::Path;
 use aes_attestor::AttestorClient;
 use aes_relay::Relay;
 use aes_store::Store;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use futures::FutureExt;
+use tokio::net::TcpListener;
 
 use crate::context::Context;
 use crate::signals::Stop;
@@ -24,7 +25,11 @@ pub async fn run_until(context: &Context, shutdown: impl Future<Output = ()> + S
     let own = context.chain(&context.manifest.domain.home_chain)?.gas_account().await?.address;
     let relay = Relay::new(context.home.clone(), own, context.chains.clone(), attestors, store, config);
     let operator = match config.listen {
-        Some(address) => relay.operator_api(address).await?.boxed(),
+        Some(address) => {
+            let listen = || format!("relay.listen {address}");
+            let listener = TcpListener::bind(address).await.with_context(listen)?;
+            relay.operator_api(listener, &config.http).with_context(listen)?.boxed()
+        }
         None => pending().boxed(),
     };
     tokio::select! {

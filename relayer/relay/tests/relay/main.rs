@@ -3,6 +3,7 @@
 mod chain;
 mod faults;
 mod home;
+mod operator;
 mod world;
 
 use std::sync::atomic::Ordering::SeqCst;

@@ -171,18 +171,28 @@ impl World {
     }
 
     pub fn relayer_that(&self, account: &str, database: &str, differs: impl FnOnce(&mut RelayConfig)) -> Running {
-        let (attestors, stalled_after) = (Vec::new(), BTreeMap::new());
-        let mut config =
-            RelayConfig { database: database.into(), attestors, bump_after: 30, stalled_after, listen: None };
-        differs(&mut config);
-        let (node, store) = (self.node(account), self.store(database));
-        let relay = Relay::new(node, account.into(), self.adapters(), self.attestors.clone(), store, &config);
+        let relay = self.relay(account, database, differs);
         let (events, operator) = (relay.subscribe(), relay.operator_router());
         let (stop, stopped) = oneshot::channel();
         let run = relay.run(async {
             let _ = stopped.await;
         });
         Running { events, operator, stop, task: tokio::spawn(run) }
+    }
+
+    /// One that does not run yet.
+    pub fn relay(&self, account: &str, database: &str, differs: impl FnOnce(&mut RelayConfig)) -> Relay {
+        let mut config = RelayConfig {
+            database: database.into(),
+            attestors: Vec::new(),
+            bump_after: 30,
+            stalled_after: BTreeMap::new(),
+            listen: None,
+            http: HttpConfig::default(),
+        };
+        differs(&mut config);
+        let (node, store) = (self.node(account), self.store(database));
+        Relay::new(node, account.into(), self.adapters(), self.attestors.clone(), store, &config)
     }
 
     pub fn chain(&self, id: &str) -> &MemoryChain {

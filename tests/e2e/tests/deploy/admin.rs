@@ -120,6 +120,13 @@ pub async fn a_check_finds_what_is_wrong(net: &Net) -> Result<()> {
             }),
         ),
         (
+            "was the token changed under the escrow?",
+            Box::new(|_, manifest| {
+                manifest.asset_code.get_mut(&polygon).context("the token's code")?.0[0] ^= 1;
+                Ok(())
+            }),
+        ),
+        (
             "was it migrated, or is this another manifest?",
             Box::new(|_, manifest| {
                 manifest.coordinator_code_hash.0[0] ^= 1;

@@ -6,7 +6,7 @@ use aes_chains::evm::EvmReader;
 use aes_config::{Config, Manifest, ManifestChain};
 use aes_coordinator::msg as coordinator;
 use aes_escrow::msg as escrow;
-use aes_protocol::{AttestorSet, ChainId, ChainKind, Domain};
+use aes_protocol::{AttestorSet, ChainId, ChainKind, Domain, Hash32};
 use anyhow::{anyhow, bail, ensure, Result};
 use serde::Deserialize;
 use serde_json::json;
@@ -24,6 +24,8 @@ struct Escrow {
     authority: AdminResponse,
     domain: Domain,
     asset: String,
+    /// of ALZ's own code, where it is a contract
+    asset_code: Option<Hash32>,
     set: AttestorSet,
     vault: u128,
     held: u128,
@@ -81,6 +83,9 @@ pub async fn escrow(config: &Config, manifest: &Manifest, id: &ChainId) -> Vec<C
         check("attestor set", current.await.and_then(|current| same_set(&there.set, &current))),
         check("balance", covered(&there)),
     ];
+    if let Some(known) = manifest.asset_code.get(id) {
+        checks.push(check("ALZ's code", same_asset_code(known, &there)));
+    }
     if let Some(bridge) = there.bridge {
         let found = match bridge == entry.escrow_address {
             true => Ok("it may mint and burn".into()),
@@ -123,6 +128,7 @@ async fn read_evm(reader: &EvmReader, entry: &ManifestChain) -> Result<Escrow> {
         vault: state.vault,
         held: state.held,
         owned: reader.token_balance(&asset, address).await?,
+        asset_code: reader.code_hash(&asset).await?,
         // a token that is not ours may know of no bridge
         bridge: reader.bridge(&asset).await.ok(),
         asset,
@@ -138,15 +144,16 @@ async fn read_cosmos(client: &CosmosClient, entry: &ManifestChain) -> Result<Esc
     let there: escrow::ConfigResponse = client.ask(address, &escrow::QueryMsg::Config {}).await?;
     let set: SetResponse = client.ask(address, &escrow::QueryMsg::AttestorSet { id: None }).await?;
     let books: escrow::BalancesResponse = client.ask(address, &escrow::QueryMsg::Balances {}).await?;
-    let (asset, owned) = match there.asset {
+    let (asset, owned, asset_code) = match there.asset {
         escrow::Asset::Native { denom } => {
             let owned = client.balance(address, &denom).await?;
-            (denom, owned)
+            (denom, owned, None)
         }
         escrow::Asset::Cw20 { address: token } => {
             let query = json!({ "balance": { "address": address } });
             let owned: Cw20Balance = client.ask(&token, &query).await?;
-            (token, owned.balance.u128())
+            let code = client.code_hash(&token).await?;
+            (token, owned.balance.u128(), Some(code))
         }
     };
     Ok(Escrow {
@@ -160,6 +167,7 @@ async fn read_cosmos(client: &CosmosClient, entry: &ManifestChain) -> Result<Esc
         owned,
         bridge: None,
         asset,
+        asset_code,
     })
 }
 
@@ -221,6 +229,16 @@ fn same_escrow(manifest: &Manifest, entry: &ManifestChain, there: &Escrow) -> Re
         entry.asset
     );
     Ok(format!("{} holds {}", entry.escrow_address, there.asset))
+}
+
+fn same_asset_code(known: &Hash32, there: &Escrow) -> Result<String> {
+    let asset = &there.asset;
+    let is = there.asset_code.ok_or_else(|| anyhow!("there is no code at ALZ {asset}; is this the right chain?"))?;
+    ensure!(
+        is == *known,
+        "ALZ {asset} runs code {is}, the manifest says {known}; was the token changed under the escrow? `aes deploy` asks"
+    );
+    Ok(is.to_string())
 }
 
 /// The deployment file names the admin, where this config has it.
