@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fails when INVARIANTS.md or docs/threat-model.md names a file, function, test or guard that is not there, or when a
-# promise has lost its row: the pages promise a reader that each line is still shown by something.
+# promise has lost its row, or a line its test: the pages promise a reader that each line is still shown by something.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -80,6 +80,15 @@ for promise in P1 P2 P3 P4 P5 P6 P7 P8; do
 	rows=$(awk -v h="## $promise " 'index($0, "## ") == 1 { on = index($0, h) == 1 } on && /^\|.*`.*::/' INVARIANTS.md | wc -l)
 	[ "$rows" -gt 0 ] || fail "$promise has no row with a test"
 done
+
+# Each line of a table has a test, and is under the table's head: above it, it would not be shown as one.
+while read -r line; do
+	fail "$line"
+done < <(awk '
+	{ row = /^\|/; first = row && !was; was = row; line = FILENAME ":" FNR ": " substr($0, 1, 60) }
+	first { getline; if ($0 !~ /^\|-/) print line "…: a table begins without its head"; next }
+	row && !/`(aes-[a-z]+::|forge::|model::|[^` ]+\.(rs|sol):)/ { print line "…: no test" }
+' "${pages[@]}")
 
 [ "$bad" = 0 ] || exit 1
 echo "$names names, all there"
