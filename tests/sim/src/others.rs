@@ -17,6 +17,7 @@ use tokio::time::sleep;
 
 use crate::attestors::{made_up, Asking, Attesting};
 use crate::chains::short;
+use crate::cosmos::alz::call;
 use crate::dice::Dice;
 use crate::evm::abi::escrow;
 use crate::evm::deploy::account;
@@ -52,14 +53,14 @@ fn pause(world: &mut World, place: usize, paused: bool) {
     match place {
         0 => {
             let message = if paused { ExecuteMsg::Pause {} } else { ExecuteMsg::Unpause {} };
-            let coordinator = world.home.coordinator.clone();
-            let tx = world.home.tx(&admin, &coordinator, &message, Vec::new());
+            let call = call(&world.home.coordinator, &message, Vec::new());
+            let tx = world.home.signed(admin, call);
             world.home.take(tx);
         }
         1 => {
             let message = if paused { EscrowExecute::Pause {} } else { EscrowExecute::Unpause {} };
-            let escrow = world.home.escrow.clone();
-            let tx = world.home.tx(&admin, &escrow, &message, Vec::new());
+            let call = call(&world.home.escrow, &message, Vec::new());
+            let tx = world.home.signed(admin, call);
             world.home.take(tx);
         }
         _ => {

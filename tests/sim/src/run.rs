@@ -228,7 +228,7 @@ fn build(
     dice: &mut Dice,
 ) -> Vec<u64> {
     let times = Times { max_horizon: 86_400, escape_delay: shape.escape_delay, set_grace: 86_400 };
-    let mut home = CosmosLedger::new(HOME.parse().expect("a chain"), EPOCH, &PEOPLE);
+    let mut home = CosmosLedger::new(HOME.parse().expect("a chain"), EPOCH, &PEOPLE, dice.chance(0.5));
     let domain = home.deploy(set, &times);
     let terms = Terms {
         domain: &domain,

@@ -51,11 +51,11 @@ pub fn legs(dice: &mut Dice) -> Vec<(usize, &'static str, Function, u128)> {
         let parts = dice.number(1..3) as u128;
         let amount = u128::from(dice.number(1..2_000));
         let chain = dice.index(chains);
-        let out = if chain > 0 && dice.chance(0.4) { Function::Burn } else { Function::Lock };
+        let out = if is_minted(chain) && dice.chance(0.4) { Function::Burn } else { Function::Lock };
         legs.push((chain, somebody(dice), out, amount * parts));
         for _ in 0..parts {
             let chain = dice.index(chains);
-            let into = if chain > 0 && dice.chance(0.5) { Function::Mint } else { Function::Unlock };
+            let into = if is_minted(chain) && dice.chance(0.5) { Function::Mint } else { Function::Unlock };
             legs.push((chain, somebody(dice), into, amount));
         }
     }
@@ -65,6 +65,10 @@ pub fn legs(dice: &mut Dice) -> Vec<(usize, &'static str, Function, u128)> {
     }
     dice.shuffle(&mut legs);
     legs
+}
+
+fn is_minted(chain: usize) -> bool {
+    chain > 0 || with(|world| world.home.alz.can_be_minted())
 }
 
 pub fn account_on(chain: usize, name: &str) -> Bytes {

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use aes_chains::{Outcome, TxId};
 use aes_protocol::{Bytes, ChainId, Domain};
-use cosmwasm_std::{Addr, Coin};
-use serde::Serialize;
+use cosmwasm_std::{Addr, WasmMsg};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -204,8 +203,8 @@ impl World {
     }
 
     /// A signed transaction given to the home chain's node.
-    pub fn take_home(&mut self, seat: Seat, from: &Addr, to: &Addr, msg: &impl Serialize, funds: Vec<Coin>) -> TxId {
-        let tx = self.home.tx(from, to, msg, funds);
+    pub fn take_home(&mut self, seat: Seat, from: &Addr, call: WasmMsg) -> TxId {
+        let tx = self.home.signed(from.clone(), call);
         self.handed_over(seat, Parcel::Home(tx.clone()));
         let id = tx.id.clone();
         if seat == Seat::User || !self.strikes(Fault::Dropped, 0.03) {

@@ -6,7 +6,7 @@ use cosmwasm_std::coins;
 use cw_multi_test::Executor;
 
 use crate::support::keys::{Attestors, Certifies};
-use crate::support::{attribute, cw20, events, id, text, Kind, World, DAY, DENOM, SETTINGS};
+use crate::support::{attribute, events, id, text, Kind, World, DAY, DENOM, SETTINGS};
 
 fn rotate(world: &mut World, to: &Attestors, signed_by: &Attestors) -> crate::support::Outcome {
     let statement = Statement::Rotated { new_set: to.set.id, new_set_hash: to.set.hash() };
@@ -136,7 +136,7 @@ fn an_escrow_is_not_made_of_wrong_settings() {
         InstantiateMsg { settings, ..good.clone() }
     };
     let (escrow, cw20) = (world.escrow.clone(), world.cw20.clone());
-    let six = cw20::Init { decimals: 6, minter: escrow.to_string(), holders: vec![], refuses: None };
+    let six = aes_testkit::cw20::Init { decimals: 6, minter: escrow.to_string(), holders: vec![], refuses: None };
     let admin = world.admin.clone();
     let cw20_code = world.app.contract_data(&cw20).unwrap().code_id;
     let six = world.app.instantiate_contract(cw20_code, admin, &six, &[], "six", None).unwrap();

@@ -1,14 +1,15 @@
 //! One process's adapter for the escrow on the simulated home chain.
 
 use aes_chains::{Chain, ChainError, Depth, EscrowMessage, GasAccount, Head, Hold, HoldStatus, Outcome, TxId};
-use aes_escrow::msg::{self, ExecuteMsg, Opened, Settlement};
+use aes_escrow::msg::{self, ExecuteMsg, Opened, ReceiveMsg, Settlement};
 use aes_protocol::{keccak, Bytes, ChainId, Decision, Evidence, Hash32, Leg, LegStatus};
 use async_trait::async_trait;
-use cosmwasm_std::{coins, Addr, Coin};
+use cosmwasm_std::{Addr, WasmMsg};
 use tokio::sync::watch;
 
+use super::alz::call;
 use super::hold_key;
-use super::ledger::{CosmosLedger, DENOM};
+use super::ledger::CosmosLedger;
 use crate::wire::Link;
 use crate::world::{with, World};
 
@@ -73,32 +74,36 @@ impl CosmosLink {
     }
 }
 
-/// The contract's message, and the funds that go with it.
-pub fn encode(message: &EscrowMessage) -> (ExecuteMsg, Vec<Coin>) {
-    match message.clone() {
+/// The contract's message, with the ALZ that goes with it.
+pub fn encode(message: &EscrowMessage, home: &CosmosLedger) -> WasmMsg {
+    let message = match message.clone() {
         EscrowMessage::Prepare { execution_id, deadline, leg } => {
-            let funds = coins(leg.amount.u128(), DENOM);
-            (ExecuteMsg::Prepare { execution_id, deadline, leg, opened: None }, funds)
+            let amount = leg.amount.u128();
+            let inside = ReceiveMsg::Prepare { execution_id, deadline, leg: leg.clone() };
+            let message = ExecuteMsg::Prepare { execution_id, deadline, leg, opened: None };
+            return home.alz.pay(&home.escrow, amount, &message, &inside);
         }
-        EscrowMessage::FundVault { amount } => (ExecuteMsg::FundVault {}, coins(amount, DENOM)),
+        EscrowMessage::FundVault { amount } => {
+            return home.alz.pay(&home.escrow, amount, &ExecuteMsg::FundVault {}, &ReceiveMsg::FundVault {});
+        }
         EscrowMessage::PrepareReserve { execution_id, deadline, leg, manifest_root, path, certificate } => {
             let opened = Some(Opened { manifest_root, path, certificate });
-            (ExecuteMsg::Prepare { execution_id, deadline, leg, opened }, Vec::new())
+            ExecuteMsg::Prepare { execution_id, deadline, leg, opened }
         }
         EscrowMessage::Settle { decision, certificate, items } => {
             let items = items
                 .into_iter()
                 .map(|item| Settlement { execution_id: item.execution_id, path: item.path, legs: item.legs })
                 .collect();
-            let settle = match decision {
+            match decision {
                 Decision::Commit => ExecuteMsg::Finalize { certificate, items },
                 Decision::Abort => ExecuteMsg::Release { certificate, items },
-            };
-            (settle, Vec::new())
+            }
         }
-        EscrowMessage::Escape { execution_id, leg } => (ExecuteMsg::Escape { execution_id, leg }, Vec::new()),
-        EscrowMessage::Rotate { set, certificate } => (ExecuteMsg::Rotate { set, certificate }, Vec::new()),
-    }
+        EscrowMessage::Escape { execution_id, leg } => ExecuteMsg::Escape { execution_id, leg },
+        EscrowMessage::Rotate { set, certificate } => ExecuteMsg::Rotate { set, certificate },
+    };
+    call(&home.escrow, &message, Vec::new())
 }
 
 #[async_trait]
@@ -148,11 +153,10 @@ impl Chain for CosmosLink {
     }
     async fn submit(&self, message: &EscrowMessage) -> Result<TxId, ChainError> {
         let act = |world: &mut World| {
-            let (call, funds) = encode(message);
-            let escrow = world.home.escrow.clone();
+            let call = encode(message, &world.home);
             // a settlement's gas is known: it is not run first
             if !matches!(message, EscrowMessage::Settle { .. }) {
-                let ran = world.home.simulate(&self.account, &escrow, &call, funds.clone());
+                let ran = world.home.simulate(&self.account, call.clone());
                 ran.map_err(|cause| ChainError::Refused { chain: self.id.clone(), cause })?;
             }
             if world.is_broke(self.link.seat, self.link.chain) {
@@ -164,7 +168,7 @@ impl Chain for CosmosLink {
                     needed,
                 });
             }
-            Ok(world.take_home(self.link.seat, &self.account, &escrow, &call, funds))
+            Ok(world.take_home(self.link.seat, &self.account, call))
         };
         self.link.tell(act).await
     }

@@ -13,6 +13,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
+use super::alz::call;
 use crate::fault::Fault;
 use crate::wire::Link;
 use crate::world::{with, World};
@@ -103,10 +104,10 @@ impl Home for HomeLink {
     }
     async fn send(&self, message: &ExecuteMsg) -> Result<TxId, ChainError> {
         let act = |world: &mut World| {
-            let coordinator = world.home.coordinator.clone();
-            let ran = world.home.simulate(&self.account, &coordinator, message, Vec::new());
+            let call = call(&world.home.coordinator, message, Vec::new());
+            let ran = world.home.simulate(&self.account, call.clone());
             ran.map_err(|cause| ChainError::Refused { chain: self.id.clone(), cause })?;
-            Ok(world.take_home(self.link.seat, &self.account, &coordinator, message, Vec::new()))
+            Ok(world.take_home(self.link.seat, &self.account, call))
         };
         self.link.tell(act).await
     }

@@ -6,19 +6,19 @@ use std::collections::BTreeMap;
 use aes_chains::{Announced, Head, Outcome, TxId};
 use aes_coordinator::msg::State as ExecutionState;
 use aes_protocol::{keccak, AttestorSet, Bytes, ChainId, Conservation, Decision, Domain, Hash32};
-use cosmwasm_std::{coins, to_json_binary, Addr, Api, Binary, Coin, Event, Timestamp, WasmMsg};
+use aes_testkit::cw20;
+use cosmwasm_std::{coins, Addr, Api, Event, Timestamp, WasmMsg};
 use cw_multi_test::{App, AppBuilder, BankKeeper, ContractWrapper, Executor};
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
+use super::alz::{Alz, DENOM};
 use super::shelf::Shelf;
 use crate::dice::Dice;
-use crate::evm::deploy::{RICH, VAULT};
+use crate::evm::deploy::{MINT_CAP, RICH, VAULT};
 use crate::ticks::Ticks;
-
-pub const DENOM: &str = "aalz";
 
 type SimApp = App<BankKeeper, cosmwasm_std::testing::MockApi, Shelf>;
 
@@ -45,6 +45,7 @@ pub struct CosmosLedger {
     pub coordinator: Addr,
     pub escrow: Addr,
     pub admin: Addr,
+    pub alz: Alz,
     /// a question swaps an older state in and out again
     app: RefCell<SimApp>,
     blocks: Vec<Block>,
@@ -64,20 +65,23 @@ fn text(error: &impl std::fmt::Display) -> String {
 }
 
 impl CosmosLedger {
-    pub fn new(id: ChainId, time: u64, depositors: &[&str]) -> Self {
-        let app = AppBuilder::default().with_storage(Shelf::default()).build(|router, api, storage| {
-            let wallets = depositors.iter().map(|name| (*name, RICH)).chain([("admin", VAULT)]);
-            for (name, amount) in wallets {
+    pub fn new(id: ChainId, time: u64, depositors: &[&str], is_cw20: bool) -> Self {
+        let wallets = || depositors.iter().map(|name| (*name, RICH)).chain([("admin", VAULT)]);
+        let mut app = AppBuilder::default().with_storage(Shelf::default()).build(|router, api, storage| {
+            for (name, amount) in wallets().filter(|_| !is_cw20) {
                 router.bank.init_balance(storage, &api.addr_make(name), coins(amount, DENOM)).expect("a bank");
             }
         });
+        let admin = app.api().addr_make("admin");
+        let alz = if is_cw20 { Alz::Cw20(token(&mut app, &admin, wallets())) } else { Alz::Denom };
         let head = Head { height: 1, hash: keccak(id.as_str().as_bytes()), time };
         let nobody = Addr::unchecked("nobody");
         let mut ledger = Self {
             id,
             coordinator: nobody.clone(),
             escrow: nobody,
-            admin: app.api().addr_make("admin"),
+            admin,
+            alz,
             app: RefCell::new(app),
             blocks: Vec::new(),
             mempool: Vec::new(),
@@ -129,12 +133,12 @@ impl CosmosLedger {
             admin: admin.to_string(),
             chain: self.id.clone(),
             domain: domain.clone(),
-            asset: escrow_msg::Asset::Native { denom: DENOM.into() },
+            asset: self.alz.asset(),
             attestor_set: set.clone(),
             limits: escrow_msg::Limits {
                 max_leg: RICH.into(),
                 reserve_per_hour: (10 * RICH).into(),
-                mint_cap: 0u128.into(),
+                mint_cap: if self.alz.can_be_minted() { MINT_CAP } else { 0 }.into(),
             },
             settings: escrow_msg::Settings {
                 max_horizon: times.max_horizon,
@@ -144,8 +148,12 @@ impl CosmosLedger {
             },
         };
         self.escrow = app.instantiate_contract(code, admin.clone(), &init, &[], "escrow", None).expect("an escrow");
-        let fund = escrow_msg::ExecuteMsg::FundVault {};
-        app.execute_contract(admin, self.escrow.clone(), &fund, &coins(VAULT, DENOM)).expect("a vault");
+        if let Alz::Cw20(token) = &self.alz {
+            let minter = cw20::Execute::UpdateMinter { new_minter: Some(self.escrow.to_string()) };
+            app.execute_contract(admin.clone(), token.clone(), &minter, &[]).expect("a minter");
+        }
+        let (fund, inside) = (escrow_msg::ExecuteMsg::FundVault {}, escrow_msg::ReceiveMsg::FundVault {});
+        app.execute(admin, self.alz.pay(&self.escrow, VAULT, &fund, &inside).into()).expect("a vault");
         domain
     }
 
@@ -215,38 +223,22 @@ impl CosmosLedger {
 
     /// A thief with the escrow's own key, which nobody has.
     pub fn rob(&mut self, thief: &Addr) {
-        let loot = cosmwasm_std::BankMsg::Send { to_address: thief.to_string(), amount: coins(1, DENOM) };
-        self.app.get_mut().execute(self.escrow.clone(), loot.into()).expect("ALZ in the escrow");
+        let loot = self.alz.transfer(thief, 1);
+        self.app.get_mut().execute(self.escrow.clone(), loot).expect("ALZ in the escrow");
         self.seal();
     }
 
     pub fn balance(&self, account: &Addr) -> u128 {
-        let coin = self.on(0, |app| app.wrap().query_balance(account, DENOM)).expect("a bank");
-        coin.amount.to_string().parse().expect("a small amount")
-    }
-
-    fn call(contract: &Addr, msg: &impl Serialize, funds: Vec<Coin>) -> WasmMsg {
-        let msg: Binary = to_json_binary(msg).expect("a message as JSON");
-        WasmMsg::Execute { contract_addr: contract.to_string(), msg, funds }
+        self.on(0, |app| self.alz.balance(app.wrap(), account))
     }
 
     /// Run on the newest state, and forgotten.
-    pub fn simulate(
-        &self,
-        sender: &Addr,
-        contract: &Addr,
-        msg: &impl Serialize,
-        funds: Vec<Coin>,
-    ) -> Result<(), String> {
+    pub fn simulate(&self, sender: &Addr, call: WasmMsg) -> Result<(), String> {
         let mut app = self.app.borrow_mut();
         let before = app.storage().clone();
-        let ran = app.execute(sender.clone(), Self::call(contract, msg, funds).into());
+        let ran = app.execute(sender.clone(), call.into());
         *app.storage_mut() = before;
         ran.map(|_| ()).map_err(|error| text(&error))
-    }
-
-    pub fn tx(&mut self, sender: &Addr, contract: &Addr, msg: &impl Serialize, funds: Vec<Coin>) -> Tx {
-        self.signed(sender.clone(), Self::call(contract, msg, funds))
     }
 
     /// The same message, signed once more.
@@ -254,7 +246,7 @@ impl CosmosLedger {
         self.signed(sender, tx.call)
     }
 
-    fn signed(&mut self, sender: Addr, call: WasmMsg) -> Tx {
+    pub fn signed(&mut self, sender: Addr, call: WasmMsg) -> Tx {
         self.count += 1;
         Tx { id: TxId(format!("{:064X}", self.count)), sender, call }
     }
@@ -308,6 +300,13 @@ impl CosmosLedger {
             self.query(0, &self.coordinator, &ask).expect("the coordinator answers");
         answer.executions.iter().map(|summary| summary.execution_id).collect()
     }
+}
+
+fn token<'a>(app: &mut SimApp, admin: &Addr, wallets: impl Iterator<Item = (&'a str, u128)>) -> Addr {
+    let holders = wallets.map(|(name, amount)| (app.api().addr_make(name).to_string(), amount.into())).collect();
+    let init = cw20::Init { decimals: 18, minter: admin.to_string(), holders, refuses: None };
+    let code = app.store_code(cw20::contract());
+    app.instantiate_contract(code, admin.clone(), &init, &[], "cw20", None).expect("a cw20")
 }
 
 /// As the real adapter hears it.

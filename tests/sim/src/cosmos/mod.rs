@@ -1,5 +1,6 @@
 //! The home chain: coordinator and escrow as they are, in cw-multi-test. A committed block is final.
 
+pub mod alz;
 mod escrow;
 mod home;
 pub mod ledger;

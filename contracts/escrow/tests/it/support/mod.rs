@@ -1,6 +1,5 @@
 //! One escrow on one chain, with people around it, and short words for what they do.
 
-pub mod cw20;
 pub mod keys;
 
 use aes_escrow::contract;
@@ -9,7 +8,7 @@ use aes_escrow::msg::{
     Settings, Settlement,
 };
 use aes_protocol::{Bytes, Certificate, Decision, Domain, Function, Hash32, Leg};
-use aes_testkit::{canonical, home_app};
+use aes_testkit::{canonical, cw20, home_app};
 pub use aes_testkit::{text, Outcome};
 use cosmwasm_std::{coins, to_json_binary, Addr, Coin, Event, Uint128};
 use cw_multi_test::{App, AppResponse, ContractWrapper, Executor};
