@@ -111,6 +111,10 @@ impl Fired {
         *self.0.entry(kind.to_string()).or_default() += 1;
     }
 
+    pub fn has(&self, kind: impl fmt::Display) -> bool {
+        self.0.get(&kind.to_string()).is_some_and(|count| *count > 0)
+    }
+
     /// The kinds that never struck.
     pub fn silent(&self) -> Vec<&str> {
         self.0.iter().filter(|(_, count)| **count == 0).map(|(kind, _)| kind.as_str()).collect()

@@ -1,6 +1,7 @@
 //! `aes relay` and `aes attest` as processes on real nodes, killed, cut off, lied to, while users open executions. What
 //! is asked at the end: did each end all or none, and is every base unit where the outcomes say?
 
+mod alone;
 mod fault;
 mod fleet;
 mod run;
@@ -10,8 +11,9 @@ mod tally;
 mod users;
 mod wish;
 
+pub use alone::strike_alone;
 pub use fault::Fired;
 pub use fleet::{Fleet, Part};
 pub use run::{run, Options, Report};
-pub use step::{Once, Step, Who, STEPS};
+pub use step::{Step, STEPS};
 pub use tally::Tally;

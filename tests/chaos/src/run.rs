@@ -31,6 +31,8 @@ pub struct Options {
     pub seed: u64,
     /// none: a temporary folder
     pub data: Option<PathBuf>,
+    /// what the storm did not come to is struck after it, each step at an execution of its own
+    pub every_step: bool,
 }
 
 pub struct Report {
@@ -67,6 +69,9 @@ pub async fn run(options: Options) -> Result<Report> {
     tokio::try_join!(living, processes.strike_processes(&fleet), world.trouble_the_world(&mut net, &fleet))?;
 
     fleet.fair_weather();
+    if options.every_step {
+        processes.strike_the_rest(&net, &fleet).await?;
+    }
     let tally = quiet(&net, &fleet, &before).await?;
     fleet.terminate().await?;
     net.end(Vec::new()).await?;

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use aes_cli::devnet::RELAYER;
+use aes_cli::context::Context;
+use aes_cli::devnet::{RELAYER, USER};
 use aes_e2e::link::{Link, Weather};
 use aes_e2e::net::Net;
 use anyhow::{Context as _, Result};
@@ -13,9 +14,13 @@ use rand::Rng;
 use tokio::sync::watch;
 use tokio::time::{sleep, Instant};
 
+use crate::alone::strike_alone;
 use crate::fault::{Blow, Fired, Node, Trouble};
 use crate::fleet::{Fleet, Part};
+use crate::step::{Struck, STEPS};
 
+/// For a step struck alone: a busy machine may be late once.
+const TRIES: usize = 3;
 const GAS_MONEY: u128 = 1000 * 10u128.pow(18);
 
 /// What one striker knows and counts.
@@ -89,8 +94,7 @@ impl Storm {
             Blow::KilledAt(step) => {
                 step.arm(fleet);
                 let struck = step.strike(fleet).await?;
-                self.first_actions.extend(struck.as_ref().and_then(|struck| struck.first_action));
-                return Ok(struck.is_some());
+                return Ok(self.learn_from(struck));
             }
             Blow::RelayerKilled | Blow::RelayerDiskLost => {
                 self.first_actions.extend(fleet.relayer.kill().await?);
@@ -110,6 +114,30 @@ impl Storm {
         self.rest(0..3000).await;
         fleet.keep_running().await?;
         Ok(true)
+    }
+
+    /// The steps that the storm did not come to, each at an execution of its own.
+    pub async fn strike_the_rest(&mut self, net: &Net, fleet: &Fleet) -> Result<()> {
+        let wallet = Context::open(&net.devnet.config_file(USER)).await?;
+        for step in STEPS {
+            let blow = Blow::KilledAt(step);
+            for _ in 0..TRIES {
+                if self.fired.has(blow) {
+                    break;
+                }
+                let (_, struck) = strike_alone(net, &wallet, fleet, step).await.with_context(|| blow.to_string())?;
+                if self.learn_from(struck) {
+                    self.tell(&blow);
+                    self.fired.count(blow);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn learn_from(&mut self, struck: Option<Struck>) -> bool {
+        self.first_actions.extend(struck.as_ref().and_then(|struck| struck.first_action));
+        struck.is_some()
     }
 
     pub async fn trouble_the_world(&mut self, net: &mut Net, fleet: &Fleet) -> Result<()> {
