@@ -94,12 +94,14 @@ impl Btcd {
     }
 
     /// Goes on with the chain it had, at the same address. btcd deletes a regtest chain whenever it starts, so the blocks
-    /// are read out before and given back after; the mempool is lost, as it is on any node.
+    /// are read out before and given back after; the mempool is lost, as it is on any node. While they are given back the
+    /// node shows a shorter chain than it had: who should see a node that is down meanwhile must be cut off.
     pub async fn restart(&mut self) -> Result<(), Error> {
+        self.stop_mining();
         let mut blocks = Vec::new();
-        let tip = self.call("getblockcount", json!([])).await?.as_u64().unwrap_or_default();
-        for height in 1..=tip {
-            let hash = self.call("getblockhash", json!([height])).await?;
+        // a block that was asked for before may still come
+        while blocks.len() < self.call("getblockcount", json!([])).await?.as_u64().unwrap_or_default() as usize {
+            let hash = self.call("getblockhash", json!([blocks.len() + 1])).await?;
             blocks.push(self.call("getblock", json!([hash, 0])).await?);
         }
         self.stop().await?;

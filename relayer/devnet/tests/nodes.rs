@@ -159,6 +159,19 @@ async fn btcd_makes_blocks_and_keeps_them_over_a_restart() {
     let kept = node.call("getblockheader", json!([mined.last().unwrap(), true])).await.unwrap();
     assert!(kept["confirmations"].as_i64().unwrap() >= 1, "{kept}");
 
+    let watched = url.clone();
+    let watching = tokio::spawn(async move {
+        let mut last = Value::Null;
+        while let Some(newest) = call(&watched, "getbestblockhash", json!([])).await {
+            last = newest;
+        }
+        last
+    });
+    node.restart().await.unwrap();
+    let last = watching.await.unwrap();
+    let kept = node.call("getblockheader", json!([last, true])).await.unwrap();
+    assert!(kept["confirmations"].as_i64().unwrap() >= 1, "what was mined until it stopped is kept too: {kept}");
+
     let before = height(&node).await;
     let gone = node.reorg().await.unwrap();
     assert!(height(&node).await > before);

@@ -188,7 +188,13 @@ impl Storm {
                     Node::Allianza => net.devnet.wasmd.restart().await?,
                     Node::Polygon => net.devnet.polygon.restart().await?,
                     Node::Ethereum => net.devnet.ethereum.restart().await?,
-                    Node::Bitcoin => net.devnet.bitcoin.as_mut().context("btcd")?.restart().await?,
+                    Node::Bitcoin => {
+                        // the way to it is gone while it reads its chain anew: it would show a shorter one
+                        let ways: Vec<&Link> = fleet.parts().filter_map(|part| part.links.get(node.name())).collect();
+                        ways.iter().for_each(|link| link.weather(Weather::Reset));
+                        net.devnet.bitcoin.as_mut().context("btcd")?.restart().await?;
+                        ways.iter().for_each(|link| link.weather(Weather::Fair));
+                    }
                 }
                 Ok(true)
             }
