@@ -109,21 +109,21 @@ pub struct Escape {
 }
 
 impl Hold {
-    /// The whole hold to `to`, which the depositor alone chooses.
-    pub fn escape(&self, to: &[u8], rate: FeeRate) -> Result<Escape, DepositError> {
-        let (depositor, draft) = self.escape_draft(to)?;
+    /// The whole hold to `to`, which the depositor alone chooses. `value` is what its output has, be that as it should or not.
+    pub fn escape(&self, value: Amount, to: &[u8], rate: FeeRate) -> Result<Escape, DepositError> {
+        let (depositor, draft) = self.escape_draft(value, to)?;
         let leaf = self.script.refund_leaf()?.hash;
         let mut sized = draft.tx;
         for input in &mut sized.input {
             // the attestors' leaf is not open to one signer, so this is the refund leaf
             satisfy_with_placeholders(&self.script.locked, leaf, input, &[depositor])?;
         }
-        self.escape_for(to, fee_of(sized.weight(), rate)?)
+        self.escape_for(value, to, fee_of(sized.weight(), rate)?)
     }
 
     /// The same for a fee that is known: what a PSBT that comes back is compared with.
-    pub fn escape_for(&self, to: &[u8], fee: Amount) -> Result<Escape, DepositError> {
-        let (_, mut draft) = self.escape_draft(to)?;
+    pub fn escape_for(&self, value: Amount, to: &[u8], fee: Amount) -> Result<Escape, DepositError> {
+        let (_, mut draft) = self.escape_draft(value, to)?;
         let leaf = self.script.refund_leaf()?.hash;
         let over = rest(&draft, fee).map_err(|_| DepositError::FeeTooHigh { fee })?;
         if let Some(output) = draft.tx.output.get_mut(0) {
@@ -133,12 +133,13 @@ impl Hold {
         Ok(Escape { hold: self.clone(), draft, leaf, sighash })
     }
 
-    fn escape_draft(&self, to: &[u8]) -> Result<(XOnlyPublicKey, Draft), DepositError> {
+    fn escape_draft(&self, value: Amount, to: &[u8]) -> Result<(XOnlyPublicKey, Draft), DepositError> {
         let Source::Account { depositor, refund } = self.script.source() else {
             return Err(DepositError::NotADeposit(self.script.leg().function));
         };
         let output = TxOut { value: CARRIER, script_pubkey: payee("to", to)? };
-        let mut draft = Draft::new(&[(self.outpoint, self.script.output())], vec![output]);
+        let hold = TxOut { value, ..self.script.output() };
+        let mut draft = Draft::new(&[(self.outpoint, hold)], vec![output]);
         draft.tx.input.iter_mut().for_each(|input| input.sequence = refund.sequence());
         Ok((depositor, draft))
     }

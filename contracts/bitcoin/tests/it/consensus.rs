@@ -1,10 +1,11 @@
 //! Bitcoin Core's script code, with the spent outputs: what we sign is valid, and nothing in it can be changed.
 
+use aes_protocol::Function;
 use bitcoin::consensus::serialize;
 use bitcoin::{Amount, OutPoint, Sequence, TxOut};
 use bitcoinconsensus::{verify, Utxo};
 
-use crate::support::{templates, Signed};
+use crate::support::{escrow, hold, rate, sign, templates, wallet, Signed, ALZ, DEPOSITOR, FROM};
 
 pub fn valid(signed: &Signed) -> Result<(), (usize, bitcoinconsensus::Error)> {
     let tx = serialize(&signed.tx);
@@ -28,6 +29,21 @@ fn every_template_is_valid() {
             assert_eq!(valid(&signed), Ok(()), "{name} with {threshold} of {count}");
         }
     }
+}
+
+/// A depositor takes back what no settlement was signed for.
+#[test]
+fn an_escape_spends_a_hold_whatever_sats_it_has() {
+    let hold = hold(&escrow(), Function::Lock, ALZ);
+    for sats in [1_000, hold.script.sats().to_sat(), 9_000] {
+        let value = Amount::from_sat(sats);
+        let escape = hold.escape(value, wallet(FROM).as_bytes(), rate(1)).unwrap();
+        let tx = escape.finish(&sign(DEPOSITOR, &escape.sighash())).unwrap();
+        assert_eq!(tx.output[0].value, value - escape.fee());
+        let prevouts = vec![TxOut { value, ..hold.script.output() }];
+        assert_eq!(valid(&Signed { tx, prevouts }), Ok(()), "{sats}");
+    }
+    assert!(hold.escape(Amount::from_sat(600), wallet(FROM).as_bytes(), rate(1)).is_err(), "a fee, and no dust");
 }
 
 type Change = (&'static str, fn(&mut Signed));

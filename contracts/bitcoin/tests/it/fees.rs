@@ -52,7 +52,7 @@ fn a_replacement_pays_for_its_own_size() {
 #[test]
 fn an_escape_pays_its_rate_and_no_more_than_it_has() {
     let hold = hold(&escrow(), Function::Lock, ALZ);
-    let escape = hold.escape(wallet(RELAYER).as_bytes(), rate(3)).unwrap();
+    let escape = hold.escape(hold.script.sats(), wallet(RELAYER).as_bytes(), rate(3)).unwrap();
     assert_eq!(escape.fee(), rate(3).fee_vb(138).unwrap());
-    assert!(hold.escape(wallet(RELAYER).as_bytes(), rate(50)).is_err());
+    assert!(hold.escape(hold.script.sats(), wallet(RELAYER).as_bytes(), rate(50)).is_err());
 }

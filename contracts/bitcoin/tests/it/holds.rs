@@ -145,7 +145,7 @@ fn an_ending_is_told_from_the_spend() {
         let ending = hold.ending(&settle(&hold, outcome).tx).unwrap();
         assert_eq!(ending, Some(Ending::Settled(outcome)));
     }
-    let escape = hold.escape(wallet(7).as_bytes(), rate(2)).unwrap();
+    let escape = hold.escape(hold.script.sats(), wallet(7).as_bytes(), rate(2)).unwrap();
     let escaped = escape.finish(&sign(DEPOSITOR, &escape.sighash())).unwrap();
     assert_eq!(hold.ending(&escaped), Ok(Some(Ending::Escaped)));
     assert!(escape.finish(&sign(FROM, &escape.sighash())).is_err());

@@ -153,9 +153,9 @@ fn a_wallet_elsewhere_makes_a_deposit_and_takes_it_back() {
         Presigned { set_id: 1, depositor: wallet.key, refund: refund(), outpoint: hold.outpoint, finalize, release };
     assert_eq!(presigned.verify(&escrow, &EXECUTION, &leg).unwrap().outpoint, hold.outpoint);
 
-    let escape = hold.escape(wallet.script().as_bytes(), rate(2)).unwrap();
+    let escape = hold.escape(hold.script.sats(), wallet.script().as_bytes(), rate(2)).unwrap();
     let back = elsewhere(escape.psbt(Some(wallet.origin.clone())).unwrap(), FROM);
-    let again = hold.escape_for(wallet.script().as_bytes(), back.fee().unwrap()).unwrap();
+    let again = hold.escape_for(hold.script.sats(), wallet.script().as_bytes(), back.fee().unwrap()).unwrap();
     let tx = again.finish(&again.signature_in(&back).unwrap()).unwrap();
     assert_eq!(tx.compute_txid(), escape.unsigned().compute_txid());
     assert_eq!(valid(&Signed { tx, prevouts: vec![hold.script.output()] }), Ok(()));

@@ -220,7 +220,7 @@ pub fn templates(threshold: u8, count: u8) -> BTreeMap<&'static str, Signed> {
     }
 
     let transfer = hold(&escrow, Function::Transfer, 100 * ALZ);
-    let escape = transfer.escape(wallet(FROM).as_bytes(), rate(2)).unwrap();
+    let escape = transfer.escape(transfer.script.sats(), wallet(FROM).as_bytes(), rate(2)).unwrap();
     let tx = escape.finish(&sign(DEPOSITOR, &escape.sighash())).unwrap();
     all.insert("refund", Signed { tx, prevouts: vec![transfer.script.output()] });
 

@@ -45,11 +45,7 @@ impl BitcoinChain {
 
     /// The one on disk, unless it can never be made any more; else a new one.
     pub(super) async fn deposit(&self, execution_id: &Hash32, deadline: u64, leg: &Leg) -> Result<Deposit, ChainError> {
-        let (key, script) = self.depositor()?;
-        if leg.from.0 != script.as_bytes() {
-            let (from, own) = (&leg.from, self.purse()?.address(self.network));
-            return Err(self.node.refused(format!("leg {} is from {from}; the key here is of {own}", leg.index)));
-        }
+        let key = self.depositors_key(leg)?;
         let attached = self.attached(execution_id, leg).await?;
         if let Some(deposit) = self.stored(execution_id, leg.index)? {
             let is_attached = attached.is_some() && attached == deposit.presigned().map(|presigned| presigned.encode());
@@ -73,6 +69,15 @@ impl BitcoinChain {
         let deposit = deposit.ok_or_else(|| self.node.refused("a reserve-sourced leg has no depositor"))?;
         self.keep_deposit(&deposit)?;
         Ok(deposit)
+    }
+
+    fn depositors_key(&self, leg: &Leg) -> Result<XOnlyPublicKey, ChainError> {
+        let (key, script) = self.depositor()?;
+        if leg.from.0 != script.as_bytes() {
+            let (from, own) = (&leg.from, self.purse()?.address(self.network));
+            return Err(self.node.refused(format!("leg {} is from {from}; the key here is of {own}", leg.index)));
+        }
+        Ok(key)
     }
 
     pub(super) fn stored(&self, execution_id: &Hash32, leg: u8) -> Result<Option<Deposit>, ChainError> {
@@ -218,9 +223,9 @@ impl BitcoinChain {
     }
 
     pub(super) async fn drafted_escape(&self, execution_id: &Hash32, leg: &Leg) -> Result<Escape, ChainError> {
-        let hold = self.own_hold(execution_id, leg).await?;
+        let (hold, value) = self.own_hold(execution_id, leg).await?;
         let rate = self.fees.rate(&self.node).await?;
-        hold.escape(&leg.from.0, rate).map_err(|error| self.node.refused(error.to_string()))
+        hold.escape(value, &leg.from.0, rate).map_err(|error| self.node.refused(error.to_string()))
     }
 
     pub(super) async fn finish_escape(
@@ -235,9 +240,10 @@ impl BitcoinChain {
     }
 
     /// From the disk, without asking the home chain; else from what was attached there. Whether it counts as the leg's hold
-    /// does not matter to who takes it back.
-    pub(super) async fn own_hold(&self, execution_id: &Hash32, leg: &Leg) -> Result<Hold, ChainError> {
+    /// does not matter to who takes it back; nor how many sats it has, which are given beside it.
+    pub(super) async fn own_hold(&self, execution_id: &Hash32, leg: &Leg) -> Result<(Hold, Amount), ChainError> {
         let refused = |error: String| self.node.refused(error);
+        self.depositors_key(leg)?;
         let hold = match self.stored(execution_id, leg.index)? {
             Some(deposit) => deposit.hold().map_err(|error| refused(error.to_string()))?,
             None => {
@@ -249,13 +255,18 @@ impl BitcoinChain {
             }
         };
         let seen = self.following.follower.index(|index| index.seen(&hold.outpoint, index.tip().height))?;
-        match seen.and_then(|seen| seen.spent) {
-            Some((by, _)) => Err(refused(format!("the hold has ended already, by {by}"))),
-            None if !self.node.is_unspent(hold.outpoint).await? => Err(refused(format!(
-                "nothing is held: {} is not in the chain, or a transaction spends it",
-                hold.outpoint
-            ))),
-            None => Ok(hold),
+        if let Some((by, _)) = seen.and_then(|seen| seen.spent) {
+            return Err(refused(format!("the hold has ended already, by {by}")));
+        }
+        let outpoint = hold.outpoint;
+        match self.node.unspent(outpoint).await? {
+            None => {
+                Err(refused(format!("nothing is held: {outpoint} is not in the chain, or a transaction spends it")))
+            }
+            Some(output) if output.script_pubkey != *hold.script.script_pubkey() => {
+                Err(refused(format!("nothing is held: {outpoint} pays to another script than this leg's hold")))
+            }
+            Some(output) => Ok((hold, output.value)),
         }
     }
 }

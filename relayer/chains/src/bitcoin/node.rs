@@ -9,7 +9,7 @@ use aes_config::ChainConfig;
 use aes_protocol::{ChainId, ChainKind};
 use bitcoin::block::Header;
 use bitcoin::consensus::encode::{deserialize_hex, serialize_hex};
-use bitcoin::{Block, BlockHash, FeeRate, OutPoint, Transaction, Txid};
+use bitcoin::{Amount, Block, BlockHash, FeeRate, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
 use serde::Deserialize;
 use serde_json::{json, Value};
 
@@ -70,6 +70,19 @@ impl fmt::Display for Package {
 #[derive(Debug, Deserialize)]
 struct RawTransaction {
     hex: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Unspent {
+    #[serde(with = "bitcoin::amount::serde::as_btc")]
+    value: Amount,
+    #[serde(rename = "scriptPubKey")]
+    script: Script,
+}
+
+#[derive(Debug, Deserialize)]
+struct Script {
+    hex: ScriptBuf,
 }
 
 impl Node {
@@ -155,10 +168,15 @@ impl Node {
         sound.then_some(Some(tx)).ok_or_else(|| self.bad_answer(format!("transaction {txid} does not hash to its id")))
     }
 
-    /// With the mempool's spends and outputs counted; false also for what was never there.
+    /// With the mempool's spends and outputs counted; `None` also for what was never there.
+    pub async fn unspent(&self, outpoint: OutPoint) -> Result<Option<TxOut>, ChainError> {
+        let asked = self.rpc.call::<Option<Unspent>>("gettxout", json!([outpoint.txid, outpoint.vout, true])).await;
+        let unspent = asked.map_err(|error| self.failure(error))?;
+        Ok(unspent.map(|Unspent { value, script }| TxOut { value, script_pubkey: script.hex }))
+    }
+
     pub async fn is_unspent(&self, outpoint: OutPoint) -> Result<bool, ChainError> {
-        let asked = self.rpc.call::<Value>("gettxout", json!([outpoint.txid, outpoint.vout, true])).await;
-        Ok(!asked.map_err(|error| self.failure(error))?.is_null())
+        Ok(self.unspent(outpoint).await?.is_some())
     }
 
     /// Ok says what the node made of it; a node that does not answer is the only error.
@@ -227,7 +245,7 @@ fn is_below_the_floor(message: &str) -> bool {
 
 /// A node writes BTC a kilobyte as a decimal number: 0.00001 is 1 sat/vB, 250 sat/kwu.
 fn rate_of(btc_a_kilobyte: f64) -> Option<FeeRate> {
-    let sat_a_kilobyte = bitcoin::Amount::from_btc(btc_a_kilobyte).ok()?;
+    let sat_a_kilobyte = Amount::from_btc(btc_a_kilobyte).ok()?;
     Some(FeeRate::from_sat_per_kwu(sat_a_kilobyte.to_sat().div_ceil(4)))
 }
 

@@ -100,9 +100,9 @@ impl BitcoinChain {
     pub async fn send_escape(&self, execution_id: &Hash32, leg: &Leg, psbt: &Psbt) -> Result<TxId, ChainError> {
         self.following.follower.wait_until_read().await;
         let refused = |error: String| self.node.refused(error);
-        let hold = self.own_hold(execution_id, leg).await?;
+        let (hold, value) = self.own_hold(execution_id, leg).await?;
         let fee = psbt.fee().map_err(|error| refused(error.to_string()))?;
-        let escape = hold.escape_for(&leg.from.0, fee).map_err(|error| refused(error.to_string()))?;
+        let escape = hold.escape_for(value, &leg.from.0, fee).map_err(|error| refused(error.to_string()))?;
         let signature = escape.signature_in(psbt).map_err(|error| refused(error.to_string()))?;
         Ok(TxId(self.finish_escape(&escape, &signature).await?.to_string()))
     }
@@ -207,10 +207,11 @@ mod tests {
         assert!(Deposits::beside(&index).promised(signed.deadline).unwrap().is_empty(), "its coins are free again");
         // no home chain was asked
         let hold = again.hold().unwrap();
-        let escape = hold.escape(&again.leg.from.0, FeeRate::from_sat_per_vb_u32(1)).unwrap();
+        let value = hold.script.sats();
+        let escape = hold.escape(value, &again.leg.from.0, FeeRate::from_sat_per_vb_u32(1)).unwrap();
         let mut psbt = escape.psbt(Some(wallet().origin)).unwrap();
         signs(&mut psbt);
-        let escape = hold.escape_for(&again.leg.from.0, psbt.fee().unwrap()).unwrap();
+        let escape = hold.escape_for(value, &again.leg.from.0, psbt.fee().unwrap()).unwrap();
         assert!(escape.finish(&escape.signature_in(&psbt).unwrap()).is_ok());
     }
 }
