@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use aes_bitcoin::{choose_coins, CoinError, Escrow, HoldScript, Payer, VaultCoin, VaultError, VaultSpend, CARRIER};
+use aes_bitcoin::{
+    choose_coins, CoinError, Escrow, HoldScript, Payer, VaultCoin, VaultError, VaultSpend, CARRIER, RELAY_FEE_RATE,
+};
 use aes_protocol::{Hash32, Leg};
 use bitcoin::{Amount, FeeRate, OutPoint, Transaction, Txid};
 
@@ -316,9 +318,11 @@ impl BitcoinChain {
         payer: &Payer,
     ) -> Result<Option<Txid>, ChainError> {
         let paid = payer.rate.to_sat_per_kwu();
-        let rate = self.fees.rate(&self.node).await?.max(FeeRate::from_sat_per_kwu(paid.saturating_mul(3) / 2));
-        let rate = rate.min(self.fees.ceiling);
-        if rate <= payer.rate {
+        // a replacement pays for its own size beside what it replaces (BIP-125)
+        let least = FeeRate::from_sat_per_kwu(paid.saturating_add(RELAY_FEE_RATE.to_sat_per_kwu()));
+        let half_more = FeeRate::from_sat_per_kwu(paid.saturating_mul(3) / 2);
+        let rate = self.fees.rate(&self.node).await?.max(half_more).max(least).min(self.fees.ceiling);
+        if rate < least {
             return Ok(None);
         }
         let escrow = self.sets.escrow().await?;
