@@ -133,6 +133,9 @@ impl Attestor {
             Request::Settled { execution_id } => self.settled(execution_id).await,
             Request::Rotated { set } => {
                 set.validate()?;
+                for chain in self.chains.values().filter_map(|chain| chain.cosignable()) {
+                    chain.check_set(set)?;
+                }
                 let statement = Statement::Rotated { new_set: set.id, new_set_hash: set.hash() };
                 Ok(Seen { statement, evidence: vec![], decisions: vec![] })
             }

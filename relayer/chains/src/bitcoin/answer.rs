@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aes_bitcoin::{AttestorKeys, Payer, VaultCoin, VaultSpend};
-use aes_protocol::{Decision, Hash32, Leg};
+use aes_protocol::{AttestorSet, Decision, Hash32, Leg};
 use async_trait::async_trait;
 use bitcoin::hashes::Hash;
 use bitcoin::{OutPoint, TapSighash};
@@ -49,6 +49,10 @@ impl Cosignable for BitcoinChain {
     fn is_gone(&self, outpoint: &OutPoint) -> Result<bool, ChainError> {
         let last = self.height(Depth::Final)?;
         self.following.follower.index(|index| index.spent_at(outpoint).is_some_and(|height| height <= last))
+    }
+
+    fn check_set(&self, set: &AttestorSet) -> Result<(), ChainError> {
+        AttestorKeys::new(set).map(drop).map_err(|error| self.node.refused(error.to_string()))
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use aes_bitcoin::Payer;
-use aes_protocol::{Bytes, ChainId, Decision, Hash32};
+use aes_protocol::{AttestorSet, Bytes, ChainId, Decision, Hash32};
 use async_trait::async_trait;
 use bitcoin::{FeeRate, OutPoint, TxOut};
 use serde::{Deserialize, Serialize};
@@ -102,6 +102,8 @@ pub trait Cosignable: Send + Sync {
     async fn to_sign(&self, request: &SigningRequest, decision: Option<Decision>) -> Result<ToSign, ChainError>;
     /// Spent in a block that is final: no other transaction that spends it can ever be in one.
     fn is_gone(&self, outpoint: &OutPoint) -> Result<bool, ChainError>;
+    /// Whether a set could keep the vault: after a rotation to one that cannot, nothing here would ever move again.
+    fn check_set(&self, set: &AttestorSet) -> Result<(), ChainError>;
 }
 
 /// The request's bounds that need no node.

@@ -90,6 +90,11 @@ impl BitcoinDeployer {
         })
     }
 
+    /// Whether the set could keep the vault.
+    pub fn check_set(&self, set: &AttestorSet) -> Result<(), ChainError> {
+        AttestorKeys::new(set).map(drop).map_err(|error| self.node.refused(error.to_string()))
+    }
+
     /// Where it takes sats from.
     pub fn address(&self) -> String {
         self.wallet.address(self.network)

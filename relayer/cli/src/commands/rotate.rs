@@ -94,6 +94,9 @@ impl Rotate {
     /// when an escrow could not be told: the old set expires where it was replaced, so there is no way back.
     pub async fn run(&self, context: &Context) -> Result<Report> {
         let set = read_set(&self.set)?;
+        for chain in context.chains.values().filter_map(|chain| chain.cosignable()) {
+            chain.check_set(&set)?;
+        }
         let current = context.home.attestor_set(None).await?.set;
         // also to an earlier one: an escrow that is two sets behind takes one after the other
         let rotated = set.id <= current.id && context.home.attestor_set(Some(set.id)).await?.set == set;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::coordinator::Coordinator;
 use super::plan::{Act, Cost, Plan};
-use super::site::Site;
+use super::site::{Amounts, Site};
 
 pub(super) async fn survey(
     deployer: &BitcoinDeployer,
@@ -16,6 +16,14 @@ pub(super) async fn survey(
     plan: &mut Plan,
 ) -> Result<()> {
     let terms = terms(site)?;
+    for (key, amount, why) in unkept(&site.amounts()?) {
+        if amount != 0 {
+            plan.problem(format!("{}: {key} is {amount}, and nothing there would keep it: {why}; write 0", site.id));
+        }
+    }
+    if let Err(error) = deployer.check_set(&site.deploy.attestor_set) {
+        plan.problem(error.to_string());
+    }
     let step = match (site.entry(), site.manifest.and_then(|manifest| manifest.bitcoin.get(site.id))) {
         (Some(_), Some(there)) => {
             let keeps = "it stands for life; write it into the deployment file, or deploy anew under another manifest";
@@ -54,6 +62,15 @@ pub(super) async fn etch(deployer: &BitcoinDeployer, site: &Site<'_>) -> Result<
     manifest.chains.insert(site.id.clone(), entry);
     manifest.bitcoin.insert(site.id.clone(), bitcoin);
     Ok(manifest)
+}
+
+/// What a deployment file can ask of a contract, and no script can do.
+fn unkept(amounts: &Amounts) -> [(&'static str, u128, &'static str); 3] {
+    [
+        ("reserve_per_hour", amounts.limits.reserve_per_hour, "no script counts what left; max_leg bounds each leg"),
+        ("mint_cap", amounts.limits.mint_cap, "ALZ is premined there, and never minted"),
+        ("vault", amounts.vault, "the whole initial_supply starts in the vault"),
+    ]
 }
 
 fn terms(site: &Site<'_>) -> Result<BitcoinTerms> {
