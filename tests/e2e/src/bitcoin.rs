@@ -1,14 +1,19 @@
 //! The devnet's Bitcoin by hand: blocks with a time of one's own and without the transactions that wait, what is in the
-//! mempool, and a relayer that can be stopped.
+//! mempool and what it pays, and parts that can be stopped.
 
+use std::future::Future;
+use std::pin::Pin;
+
+use aes_cli::commands::attest::serve;
 use aes_cli::commands::relay::run_until;
 use aes_cli::context::Context as Connected;
 use aes_cli::devnet::RELAYER;
+use aes_config::Config;
 use aes_devnet::Btcd;
 use anyhow::{ensure, Context as _, Result};
 use bitcoin::absolute::LockTime;
 use bitcoin::block::{Header, Version as BlockVersion};
-use bitcoin::consensus::encode::serialize_hex;
+use bitcoin::consensus::encode::{deserialize_hex, serialize_hex};
 use bitcoin::transaction::Version;
 use bitcoin::{
     script, Amount, Block, BlockHash, CompactTarget, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxMerkleNode,
@@ -16,6 +21,7 @@ use bitcoin::{
 };
 use serde::Deserialize;
 use serde_json::{json, Value};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -67,6 +73,21 @@ pub async fn mine_empty(node: &Btcd, ahead: u32) -> Result<()> {
     Ok(())
 }
 
+/// The chain's clock so far ahead: it is the median of the times of eleven blocks.
+pub async fn pass_time(net: &Net, seconds: u32) -> Result<()> {
+    let node = node(net)?;
+    node.stop_mining();
+    let mined = async {
+        for _ in 0..6 {
+            mine_empty(node, seconds).await?;
+        }
+        Ok(())
+    };
+    let mined = mined.await;
+    node.mine_at_interval();
+    mined
+}
+
 pub fn node(net: &Net) -> Result<&Btcd> {
     net.devnet.bitcoin.as_ref().context("the devnet has no Bitcoin")
 }
@@ -76,26 +97,65 @@ pub async fn mempool(net: &Net) -> Result<Vec<Txid>> {
     Ok(serde_json::from_value(node(net)?.call("getrawmempool", json!([])).await?)?)
 }
 
-/// A relayer of the test's own, which it can stop.
-pub struct Relayer {
+/// As the mempool has it; also from a block, where the node has an index of transactions, as the devnet's has.
+pub async fn transaction(net: &Net, txid: Txid) -> Result<Transaction> {
+    let raw = node(net)?.call("getrawtransaction", json!([txid, 0])).await?;
+    Ok(deserialize_hex(raw.as_str().context("a transaction in hex")?)?)
+}
+
+/// What in the mempool spends it.
+pub async fn spender(net: &Net, outpoint: OutPoint) -> Result<Option<Transaction>> {
+    for txid in mempool(net).await? {
+        // what was mined meanwhile is found too, by the index
+        let tx = transaction(net, txid).await?;
+        if tx.input.iter().any(|input| input.previous_output == outpoint) {
+            return Ok(Some(tx));
+        }
+    }
+    Ok(None)
+}
+
+/// What it pays: the outputs that it spends are looked up.
+pub async fn fee_of(net: &Net, tx: &Transaction) -> Result<Amount> {
+    let mut fee = Amount::ZERO;
+    for input in &tx.input {
+        let OutPoint { txid, vout } = input.previous_output;
+        let spent = transaction(net, txid).await?.output.into_iter().nth(usize::try_from(vout)?);
+        fee += spent.context("the output that is spent")?.value;
+    }
+    Ok(fee - tx.output.iter().map(|output| output.value).sum())
+}
+
+/// A relayer or an attestor of the test's own, which it can stop.
+pub struct Part {
     stop: oneshot::Sender<()>,
     runs: JoinHandle<Result<()>>,
 }
 
-impl Relayer {
-    pub async fn start(net: &Net) -> Result<Self> {
+impl Part {
+    pub async fn relayer(net: &Net) -> Result<Self> {
         let context = Connected::open(&net.devnet.config_file(RELAYER)).await?;
+        Ok(Self::run(|stopped| async move { run_until(&context, stopped).await }))
+    }
+
+    /// Of a devnet that runs none.
+    pub async fn attestor(net: &Net, name: &str) -> Result<Self> {
+        let config = Config::load(&net.devnet.config_file(name))?;
+        let (manifest, listener) = (net.devnet.manifest.clone(), TcpListener::bind(config.attest()?.listen).await?);
+        Ok(Self::run(|stopped| async move { serve(&config, &manifest, listener, stopped).await }))
+    }
+
+    fn run<R: Future<Output = Result<()>> + Send + 'static>(
+        part: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>) -> R,
+    ) -> Self {
         let (stop, stopped) = oneshot::channel();
-        let runs = tokio::spawn(async move {
-            // an error means that the test is gone
-            let shutdown = async move { drop(stopped.await) };
-            run_until(&context, shutdown).await
-        });
-        Ok(Self { stop, runs })
+        // an error means that the test is gone
+        let runs = tokio::spawn(part(Box::pin(async move { drop(stopped.await) })));
+        Self { stop, runs }
     }
 
     pub async fn stop(self) -> Result<()> {
-        ensure!(self.stop.send(()).is_ok(), "the relayer has ended by itself");
+        ensure!(self.stop.send(()).is_ok(), "it has ended by itself");
         self.runs.await?
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod bitcoin;
 pub mod cw20;
+pub mod depositor;
 pub mod evm;
 pub mod hand;
 pub mod link;

@@ -191,10 +191,14 @@ impl Net {
 
     /// Until the leg's hold is in a block.
     pub async fn until_held(&self, execution: &ExecutionResponse, leg: usize) -> Result<Hold> {
+        self.until_held_at(execution, leg, Depth::Soft).await
+    }
+
+    pub async fn until_held_at(&self, execution: &ExecutionResponse, leg: usize, depth: Depth) -> Result<Hold> {
         let leg = &execution.legs.get(leg).context("no such leg")?.leg;
         let chain = self.user.chain(&leg.chain)?;
         until(chain.ticks(), &format!("leg {} is held", leg.index), async || {
-            Ok(chain.hold(&execution.execution_id, leg, Depth::Soft).await?)
+            Ok(chain.hold(&execution.execution_id, leg, depth).await?)
         })
         .await
     }

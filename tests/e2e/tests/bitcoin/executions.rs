@@ -2,12 +2,13 @@
 
 use aes_cli::commands::admin::Admin;
 use aes_cli::commands::config::ConfigCommand;
-use aes_cli::devnet::{Devnet, DEPLOYER, RELAYER, USER};
+use aes_cli::commands::deploy::deploy;
+use aes_cli::devnet::{Devnet, BITCOIN, DEPLOYER, RELAYER, USER};
 use aes_config::Config;
 use aes_coordinator::msg::{LegResult, State};
 use aes_e2e::net::{cause_of, changes, typed_subcommand, Net};
 use aes_e2e::{refused, same};
-use anyhow::{ensure, Result};
+use anyhow::{anyhow, ensure, Context as _, Result};
 
 use crate::{cancel, results, FAR};
 
@@ -38,6 +39,8 @@ pub async fn the_papers_scenario_is_rolled_back(net: &Net) -> Result<()> {
     let execution = net.open(&PAPER, 40).await?;
     net.prepare_all(&execution).await?;
     net.until_held(&execution, 1).await?;
+    let held = changes(&[("polygon user", "-200"), ("polygon held", "+200"), ("bitcoin vault", "-100")]);
+    same("while they are held", &net.balances().await?.since(&before), &held)?;
     net.devnet.ethereum.set_balance(&gas, 0).await?;
     net.devnet.ethereum.mine_at_interval().await?;
     let done = net.until_state(&execution.execution_id, State::RolledBack).await?;
@@ -101,6 +104,25 @@ pub async fn every_function_of_an_account_is_given_back(net: &Net) -> Result<()>
 pub async fn a_folder_with_a_devnet_takes_no_second_one(net: &Net) -> Result<()> {
     let again = Devnet::start(net.devnet.options.clone(), |_| ()).await;
     refused(again.map(drop), "a devnet was here, and none goes on; give another folder")
+}
+
+/// A number in the deployment file that nothing would keep is no limit.
+pub async fn deploy_refuses_what_bitcoin_cannot_keep(net: &Net) -> Result<()> {
+    let mut config = Config::load(&net.devnet.config_file(DEPLOYER))?;
+    let wanted = config.deploy.as_mut().context("a deployment")?;
+    let chain = wanted.chains.get_mut(&BITCOIN.parse()?).context("its Bitcoin")?;
+    (chain.reserve_per_hour, chain.mint_cap, chain.vault) = ("5".into(), "6".into(), Some("7".into()));
+    wanted.attestor_set.threshold = 1;
+    let said = deploy(&config, &mut |_| Ok(true)).await.map(drop);
+    for words in [
+        "reserve_per_hour is 5, and nothing there would keep it: no script counts what left",
+        "mint_cap is 6, and nothing there would keep it: ALZ is premined there",
+        "vault is 7, and nothing there would keep it: the whole initial_supply starts in the vault",
+        "a threshold of 1 of 3 is not more than half, as Bitcoin needs; raise it",
+    ] {
+        refused(said.as_ref().map_err(|error| anyhow!("{error:#}")), words)?;
+    }
+    Ok(())
 }
 
 /// What is paused is the coordinator, and with it whatever would begin here.

@@ -4,17 +4,26 @@ mod deposits;
 mod disks;
 mod executions;
 mod fees;
+mod odd;
+mod psbts;
 mod reorgs;
+mod rotation;
 
 use std::time::Duration;
 
-use aes_cli::devnet::BitcoinOptions;
+use aes_cli::devnet::{BitcoinOptions, ATTESTORS, BITCOIN, RELAYER};
+use aes_config::Config;
 use aes_coordinator::msg::{ExecuteMsg, ExecutionResponse, LegResult, RollbackReason};
+use aes_e2e::bitcoin::Part;
 use aes_e2e::net::{send_home, Net};
 use aes_e2e::play;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use futures::future::try_join_all;
+use tokio::sync::Mutex;
 
 const FAR: u64 = 600;
+/// sat a virtual byte, where `bump_soon` has set it
+const MAX_FEE: u64 = 6;
 
 fn bitcoin() -> BitcoinOptions {
     BitcoinOptions {
@@ -39,27 +48,64 @@ async fn bitcoin_commits_and_rolls_back() -> Result<()> {
         executions::a_folder_with_a_devnet_takes_no_second_one,
         executions::the_operators_commands_know_that_bitcoin_has_no_contract,
         deposits::a_deposit_that_appears_after_the_abort_is_given_back,
+        executions::deploy_refuses_what_bitcoin_cannot_keep,
         reorgs::a_hold_that_a_reorg_drops_is_not_there,
-        fees::a_settlement_that_blocks_pass_by_gets_a_child_that_pays,
+        reorgs::a_hold_that_a_reorg_drops_after_the_commit_is_settled_once,
     );
     net.end(failed).await
 }
 
-/// The scenarios start and stop relayers of their own; the last sets the chain's time ahead.
+/// A devnet whose attestors are the test's own.
+struct Own {
+    net: Net,
+    attestors: Mutex<Vec<Part>>,
+}
+
+/// The scenarios start and stop relayers of their own; the later ones set the chain's time ahead.
 #[tokio::test(flavor = "multi_thread")]
 async fn bitcoin_without_a_relayer_all_the_time() -> Result<()> {
     let start = Net::start(|options| {
         options.bitcoin = Some(bitcoin());
+        options.attestors = false;
         options.relayer = false;
         options.escape_delay = 600;
     });
     let net = start.await?;
-    let failed = play!(
-        &net,
+    bump_soon(&net)?;
+    let attestors = try_join_all(ATTESTORS.map(|name| Part::attestor(&net, name))).await?;
+    let own = Own { net, attestors: Mutex::new(attestors) };
+    let mut failed = play!(
+        &own,
         disks::a_relayer_that_lost_its_disk_goes_on,
-        deposits::a_depositor_escapes_when_no_decision_ever_comes,
+        disks::a_lock_on_its_way_needs_no_disk_but_the_journals,
     );
-    net.end(failed).await
+    failed.extend(play!(
+        &own.net,
+        fees::a_settlement_that_blocks_pass_by_gets_a_child_that_pays,
+        fees::a_reserve_move_that_blocks_pass_by_is_replaced,
+        odd::what_is_not_as_its_leg_says_is_given_back,
+        odd::what_no_settlement_spends_its_depositor_takes_back,
+        odd::an_output_that_only_looks_like_the_hold,
+        odd::pre_signatures_that_are_not_the_depositors_word,
+        psbts::a_wallet_elsewhere_signs_all_or_nothing_is_deposited,
+        deposits::a_depositor_escapes_when_no_decision_ever_comes,
+        deposits::a_deposit_that_appears_after_the_record_is_given_back_too,
+    ));
+    failed.extend(play!(&own, rotation::the_vault_goes_to_the_next_set));
+    for attestor in own.attestors.into_inner() {
+        attestor.stop().await?;
+    }
+    own.net.end(failed).await
+}
+
+/// The relayer raises a fee as soon as a block has passed a transaction by, up to a ceiling that is near.
+fn bump_soon(net: &Net) -> Result<()> {
+    let file = net.devnet.config_file(RELAYER);
+    let mut config = Config::load(&file)?;
+    config.relay.as_mut().context("a relayer")?.bump_after = 1;
+    config.chains.get_mut(&BITCOIN.parse()?).context("Bitcoin")?.max_fee = Some(MAX_FEE);
+    std::fs::write(&file, toml::to_string(&config)?)?;
+    Ok(())
 }
 
 fn results(execution: &ExecutionResponse) -> Vec<LegResult> {

@@ -1,34 +1,73 @@
-//! `invalidateblock`: a hold is dropped before its execution is decided.
+//! `invalidateblock`: a hold is dropped before its execution is decided, and after.
 
-use aes_chains::Depth;
+use aes_chains::{Depth, HoldStatus};
 use aes_cli::devnet::BITCOIN;
-use aes_coordinator::msg::State;
+use aes_coordinator::msg::{ExecutionResponse, LegResult, State};
 use aes_e2e::bitcoin::node;
-use aes_e2e::net::Net;
-use aes_e2e::until;
+use aes_e2e::net::{changes, Net};
+use aes_e2e::{same, until};
 use aes_protocol::ChainId;
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use crate::FAR;
+use crate::{results, FAR};
+
+const LEGS: [&str; 3] = ["bitcoin lock 7", "polygon lock 1", "ethereum unlock 8"];
+const CHANGES: [(&str, &str); 6] = [
+    ("bitcoin user", "-7"),
+    ("bitcoin vault", "+7"),
+    ("polygon user", "-1"),
+    ("polygon vault", "+1"),
+    ("ethereum vault", "-8"),
+    ("ethereum recipient", "+8"),
+];
+
+/// The node's tip is a shorter chain then: what was in the blocks is in its mempool again, and comes back with the next.
+async fn drop_hold(net: &Net, execution: &ExecutionResponse) -> Result<()> {
+    let leg = &execution.legs[0].leg;
+    let chain = net.user.chain(&BITCOIN.parse::<ChainId>()?)?;
+    let hold = async || chain.hold(&execution.execution_id, leg, Depth::Soft).await;
+    let held = hold().await?.context("held")?.held_at.context("a height")?;
+    let block = node(net)?.call("getblockhash", json!([held])).await?;
+    node(net)?.call("invalidateblock", json!([block])).await?;
+    until(chain.ticks(), "the hold is gone", async || Ok(hold().await?.is_none().then_some(()))).await
+}
 
 pub async fn a_hold_that_a_reorg_drops_is_not_there(net: &Net) -> Result<()> {
-    let execution = net.open(&["bitcoin lock 7", "polygon lock 1", "ethereum unlock 8"], FAR).await?;
-    let leg = execution.legs[0].leg.clone();
-    let chain = net.user.chain(&BITCOIN.parse::<ChainId>()?)?;
+    let before = net.balances().await?;
+    let execution = net.open(&LEGS, FAR).await?;
     net.prepare(&execution, 0).await?;
-    let hold = async || chain.hold(&execution.execution_id, &leg, Depth::Soft).await;
-    let held = hold().await?.context("held")?.held_at.context("a height")?;
-    let node = node(net)?;
-    node.stop_mining();
-    let block = node.call("getblockhash", json!([held])).await?;
-    node.call("invalidateblock", json!([block])).await?;
-    // the node's tip is a shorter chain now; the deposit is in its mempool again, and comes back with the next block
-    let seen = until(chain.ticks(), "the hold is gone", async || Ok(hold().await?.is_none().then_some(()))).await;
-    node.mine_at_interval();
-    seen?;
-    until(chain.ticks(), "the hold is back", async || Ok(hold().await?)).await?;
+    node(net)?.stop_mining();
+    let dropped = drop_hold(net, &execution).await;
+    node(net)?.mine_at_interval();
+    dropped?;
+    net.until_held(&execution, 0).await?;
     net.prepare(&execution, 1).await?;
     net.until_state(&execution.execution_id, State::Finalized).await?;
-    Ok(())
+    same("changes", &net.balances().await?.since(&before), &changes(&CHANGES))
+}
+
+/// Deeper than what was called final, when the other chains have settled already.
+pub async fn a_hold_that_a_reorg_drops_after_the_commit_is_settled_once(net: &Net) -> Result<()> {
+    let before = net.balances().await?;
+    let execution = net.open(&LEGS, FAR).await?;
+    net.prepare(&execution, 0).await?;
+    net.until_held_at(&execution, 0, Depth::Final).await?;
+    node(net)?.stop_mining();
+    let dropped = async {
+        net.prepare(&execution, 1).await?;
+        until(net.user.home.ticks(), "the other legs are finalized", async || {
+            let others = net.hold_status(&net.user, &execution).await?;
+            Ok((others[1..] == [Some(HoldStatus::Finalized); 2]).then_some(()))
+        })
+        .await?;
+        drop_hold(net, &execution).await
+    };
+    let dropped = dropped.await;
+    same("state", &net.user.execution(&execution.execution_id).await?.state, &State::Committed)?;
+    node(net)?.mine_at_interval();
+    dropped?;
+    let done = net.until_state(&execution.execution_id, State::Finalized).await?;
+    same("results", &results(&done), &vec![LegResult::Finalized; 3])?;
+    same("changes", &net.balances().await?.since(&before), &changes(&CHANGES))
 }
