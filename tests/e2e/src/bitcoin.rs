@@ -103,16 +103,24 @@ pub async fn transaction(net: &Net, txid: Txid) -> Result<Transaction> {
     Ok(deserialize_hex(raw.as_str().context("a transaction in hex")?)?)
 }
 
-/// What in the mempool spends it.
-pub async fn spender(net: &Net, outpoint: OutPoint) -> Result<Option<Transaction>> {
+/// What is in no block yet.
+pub async fn waiting(net: &Net) -> Result<Vec<Transaction>> {
+    let mut all = Vec::new();
     for txid in mempool(net).await? {
-        // what was mined meanwhile is found too, by the index
-        let tx = transaction(net, txid).await?;
-        if tx.input.iter().any(|input| input.previous_output == outpoint) {
-            return Ok(Some(tx));
+        match transaction(net, txid).await {
+            Ok(tx) => all.push(tx),
+            // another is in its place by now
+            Err(_) if !mempool(net).await?.contains(&txid) => {}
+            Err(error) => return Err(error),
         }
     }
-    Ok(None)
+    Ok(all)
+}
+
+/// What in the mempool spends it.
+pub async fn spender(net: &Net, outpoint: OutPoint) -> Result<Option<Transaction>> {
+    let spends = |tx: &Transaction| tx.input.iter().any(|input| input.previous_output == outpoint);
+    Ok(waiting(net).await?.into_iter().find(spends))
 }
 
 /// What it pays: the outputs that it spends are looked up.

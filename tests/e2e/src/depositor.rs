@@ -22,10 +22,11 @@ use bitcoin::secp256k1::Secp256k1;
 use bitcoin::sighash::{Prevouts, SighashCache};
 use bitcoin::transaction::Version;
 use bitcoin::{
-    taproot, Amount, Block, OutPoint, ScriptBuf, Sequence, TapSighashType, Transaction, TxIn, TxOut, Txid, Witness,
+    taproot, Amount, Block, BlockHash, OutPoint, ScriptBuf, Sequence, TapSighashType, Transaction, TxIn, TxOut, Txid,
+    Witness,
 };
 use ordinals::{Edict, Runestone};
-use serde_json::json;
+use serde_json::{json, Value};
 
 use crate::bitcoin::node;
 use crate::net::{typed, Net};
@@ -190,15 +191,23 @@ impl<'a> Depositor<'a> {
 /// Out of the blocks, by the ledger of `aes-bitcoin`.
 async fn coins_of(net: &Net, etched: Etched, first: u64, account: &ScriptBuf) -> Result<Vec<Coin>> {
     let node = node(net)?;
-    let hash_at = async |height: u64| anyhow::Ok(node.call("getblockhash", json!([height])).await?);
-    let before = first.saturating_sub(1);
-    let mut ledger = Ledger::new(etched, Tip { height: before, hash: serde_json::from_value(hash_at(before).await?)? });
+    let height = first.saturating_sub(1);
+    let before: BlockHash = serde_json::from_value(node.call("getblockhash", json!([height])).await?)?;
+    let mut hash: BlockHash = serde_json::from_value(node.call("getbestblockhash", json!([])).await?)?;
+    // one connection for a thousand blocks
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let mut blocks = Vec::new();
+    while hash != before {
+        let asked = json!({ "jsonrpc": "1.0", "id": 1, "method": "getblock", "params": [hash, 0] });
+        let answer: Value = http.post(&node.rpc_url).json(&asked).send().await?.json().await?;
+        let block: Block = deserialize_hex(answer["result"].as_str().context("a block in hex")?)?;
+        hash = block.header.prev_blockhash;
+        blocks.push(block);
+    }
+    let mut ledger = Ledger::new(etched, Tip { height, hash: before });
     let mut own = BTreeMap::new();
-    let tip = node.call("getblockcount", json!([])).await?.as_u64().context("a height")?;
-    for height in first..=tip {
-        let block = node.call("getblock", json!([hash_at(height).await?, 0])).await?;
-        let block: Block = deserialize_hex(block.as_str().context("a block in hex")?)?;
-        ledger.apply(&block)?;
+    for block in blocks.iter().rev() {
+        ledger.apply(block)?;
         for tx in &block.txdata {
             tx.input.iter().for_each(|input| drop(own.remove(&input.previous_output)));
             let txid = tx.compute_txid();

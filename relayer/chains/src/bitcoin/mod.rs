@@ -3,6 +3,7 @@
 
 mod accounts;
 mod answer;
+mod bump;
 mod claims;
 mod coins;
 mod cosign;

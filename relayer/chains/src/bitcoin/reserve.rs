@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use aes_bitcoin::{
-    choose_coins, CoinError, Escrow, HoldScript, Payer, VaultCoin, VaultError, VaultSpend, CARRIER, RELAY_FEE_RATE,
+    choose_coins, AttestorKeys, CoinError, Escrow, HoldScript, Payer, VaultCoin, VaultError, VaultSpend, CARRIER,
 };
 use aes_protocol::{Hash32, Leg};
-use bitcoin::{Amount, FeeRate, OutPoint, Transaction, Txid};
+use bitcoin::{Amount, FeeRate, OutPoint, Txid};
 
 use super::claims::{Claim, LegId};
 use super::cosign::{BaseUnits, SigningRequest};
@@ -242,7 +242,7 @@ impl BitcoinChain {
         Err(self.too_few_sats(wanted)?)
     }
 
-    async fn send_reserve(
+    pub(super) async fn send_reserve(
         &self,
         execution_id: &Hash32,
         leg: &Leg,
@@ -307,78 +307,38 @@ impl BitcoinChain {
         set.ok_or_else(|| self.node.refused("a vault transaction without vault outputs"))
     }
 
-    /// The same move with a higher fee, in place of the one that blocks pass by: with the payer's coins of before, or where
-    /// they are too few for it, with one more.
-    pub(super) async fn bump_reserve(
-        &self,
-        sent: &Transaction,
-        execution_id: &Hash32,
-        leg: &Leg,
-        coins: &[VaultCoin],
-        payer: &Payer,
-    ) -> Result<Option<Txid>, ChainError> {
-        let paid = payer.rate.to_sat_per_kwu();
-        // a replacement pays for its own size beside what it replaces (BIP-125)
-        let least = FeeRate::from_sat_per_kwu(paid.saturating_add(RELAY_FEE_RATE.to_sat_per_kwu()));
-        let half_more = FeeRate::from_sat_per_kwu(paid.saturating_mul(3) / 2);
-        let rate = self.fees.rate(&self.node).await?.max(half_more).max(least).min(self.fees.ceiling);
-        if rate < least {
-            return Ok(None);
-        }
-        let escrow = self.sets.escrow().await?;
-        let hold = self.hold_made_by(&escrow, execution_id, leg, sent)?;
-        let build = |payer: &Payer| escrow.move_to_hold(&hold, coins, payer);
-        let mut payer = Payer { rate, ..payer.clone() };
-        let mut picked = None;
-        let spend = match build(&payer) {
-            Err(VaultError::Coin(CoinError::TooFewSats { missing, .. })) => {
-                let more = self.pick(0, missing.checked_add(CARRIER).unwrap_or(missing)).await?;
-                payer.coins.extend(more.coins.iter().cloned());
-                picked = Some(more);
-                build(&payer)
-            }
-            built => built,
-        };
-        let spend = spend.map_err(|error| self.node.refused(error.to_string()))?;
-        let bumped = self.send_reserve(execution_id, leg, &escrow, coins.to_vec(), spend, payer).await;
-        // the coins are its own until the node has it
-        drop(picked);
-        bumped.map(Some).map_err(|not_signed| not_signed.error)
-    }
-
-    /// Under the set's keys for which it was made: a rotation may have come since.
-    fn hold_made_by(
-        &self,
-        escrow: &Escrow,
-        execution_id: &Hash32,
-        leg: &Leg,
-        sent: &Transaction,
-    ) -> Result<HoldScript, ChainError> {
-        for keys in escrow.sets.iter() {
-            let script = self.scripts.reserve(escrow, execution_id, leg, keys.set_id());
-            let script = script.map_err(|error| self.node.refused(error.to_string()))?;
-            if sent.output.iter().any(|output| output.script_pubkey == *script.script_pubkey()) {
-                return Ok(script);
-            }
-        }
-        Err(self.node.refused(format!("{} makes no hold of leg {}", sent.compute_txid(), leg.index)))
-    }
-
     /// The vault's ALZ of one set in other outputs, in the current set's vault: a split, a join, or a rotation.
     pub(super) async fn rearrange(&self, coins: Vec<VaultCoin>, amounts: Vec<u128>) -> Result<Txid, ChainError> {
         let escrow = self.sets.escrow().await?;
-        let to = escrow.sets.current().map(|keys| keys.set_id());
-        let to = to.ok_or_else(|| self.node.refused("there is no attestor set yet"))?;
+        let to = self.current_set(&escrow)?;
         let rate = self.fees.rate(&self.node).await?;
         let build = |payer: &Payer| escrow.rearrange_vault(&coins, &amounts, to, payer);
         let (spend, payer, _picked) = self.with_payer(coins.len(), amounts.len(), Amount::ZERO, rate, build).await?;
+        self.send_rearrangement(&escrow, coins, amounts, spend, payer).await
+    }
+
+    pub(super) async fn send_rearrangement(
+        &self,
+        escrow: &Escrow,
+        coins: Vec<VaultCoin>,
+        amounts: Vec<u128>,
+        spend: VaultSpend,
+        payer: Payer,
+    ) -> Result<Txid, ChainError> {
+        let amounts: Vec<BaseUnits> = amounts.into_iter().map(BaseUnits).collect();
         let request = SigningRequest::Rearrange {
             coins: coins.iter().map(|coin| coin.outpoint).collect(),
-            amounts: amounts.into_iter().map(BaseUnits).collect(),
-            payer,
+            amounts: amounts.clone(),
+            payer: payer.clone(),
         };
-        let sent = self.sign_and_send(&escrow, &request, &spend, Kind::Other).await;
+        let kind = Kind::Rearrange { coins, amounts, payer };
+        let sent = self.sign_and_send(escrow, &request, &spend, kind).await;
         sent.map_err(|not_signed| not_signed.error)
+    }
+
+    pub(super) fn current_set(&self, escrow: &Escrow) -> Result<u64, ChainError> {
+        let current = escrow.sets.current().map(AttestorKeys::set_id);
+        current.ok_or_else(|| self.node.refused("there is no attestor set yet"))
     }
 
     /// What the account has, in the words of an error. Where it has enough and the coins are only on their way, it is no

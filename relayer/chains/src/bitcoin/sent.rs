@@ -11,6 +11,7 @@ use aes_protocol::{Decision, Hash32, Leg};
 use bitcoin::{Amount, FeeRate, OutPoint, Transaction, Txid};
 use serde::{Deserialize, Serialize};
 
+use super::cosign::BaseUnits;
 use super::folder::Folder;
 use super::index::Index;
 use super::BitcoinChain;
@@ -43,7 +44,13 @@ pub enum Kind {
         coins: Vec<VaultCoin>,
         payer: Payer,
     },
-    /// nobody waits for it
+    /// vault outputs into others, which no leg waits for
+    Rearrange {
+        coins: Vec<VaultCoin>,
+        amounts: Vec<BaseUnits>,
+        payer: Payer,
+    },
+    /// a depositor's own
     Other,
 }
 
@@ -178,7 +185,7 @@ impl BitcoinChain {
                 }
                 Ok(bumped)
             }
-            Kind::Other => Ok(None),
+            Kind::Rearrange { .. } | Kind::Other => Ok(None),
         }
     }
 }

@@ -33,6 +33,9 @@ impl BitcoinChain {
                 if let Err(error) = chain.unpin_decided().await {
                     tracing::info!("{error}; vault outputs stay kept for their legs until the next block");
                 }
+                if let Err(error) = chain.bump_rearrangements().await {
+                    tracing::info!("{error}; a split or a join pays as before until the next block");
+                }
                 if let Err(error) = chain.rearrange_if_needed().await {
                     tracing::info!("{error}; the vault stays as it is until the next block");
                 }

@@ -1,11 +1,13 @@
 //! Blocks that pass a transaction by: its fee is raised, and never above what the operator allows.
 
 use aes_cli::commands::prepare::Prepare;
+use aes_cli::devnet::BITCOIN;
 use aes_coordinator::msg::{LegResult, State};
-use aes_e2e::bitcoin::{fee_of, mempool, mine_empty, node, spender, transaction, Part};
+use aes_e2e::bitcoin::{fee_of, mempool, mine_empty, node, spender, waiting, Part};
 use aes_e2e::depositor::Depositor;
 use aes_e2e::net::{changes, Net};
 use aes_e2e::{same, until};
+use aes_protocol::ChainId;
 use anyhow::{ensure, Context as _, Result};
 use bitcoin::{OutPoint, ScriptBuf, Transaction};
 use serde_json::json;
@@ -78,14 +80,16 @@ pub async fn a_reserve_move_that_blocks_pass_by_is_replaced(net: &Net) -> Result
     let leg = &execution.legs[1].leg;
     let script = escrow.reserve_hold(&execution.execution_id, leg, escrow.first_set)?.script_pubkey().clone();
     node(net)?.stop_mining();
-    let replaced = passed_by(net, &script, async || net.prepare(&execution, 0).await).await;
+    let replaced = async {
+        net.prepare(&execution, 0).await?;
+        replaced(net, async || paying(net, &script).await).await
+    };
+    let replaced = replaced.await;
     node(net)?.mine_at_interval();
-    let (first, second) = replaced?;
+    replaced?;
     let done = net.until_state(&execution.execution_id, State::Finalized).await?;
     relayer.stop().await?;
     same("results", &results(&done), &vec![LegResult::Finalized; 2])?;
-    let spends = |tx: &Transaction| tx.input.iter().map(|input| input.previous_output).collect::<Vec<_>>();
-    ensure!(spends(&first).iter().all(|spent| spends(&second).contains(spent)), "another vault output: {second:?}");
     let expected = changes(&[
         ("polygon user", "-5"),
         ("polygon vault", "+5"),
@@ -95,31 +99,44 @@ pub async fn a_reserve_move_that_blocks_pass_by_is_replaced(net: &Net) -> Result
     same("changes", &net.balances().await?.since(&before), &expected)
 }
 
-async fn passed_by(
-    net: &Net,
-    hold: &ScriptBuf,
-    prepare: impl AsyncFnOnce() -> Result<()>,
-) -> Result<(Transaction, Transaction)> {
-    prepare().await?;
-    let ticks = net.user.home.ticks();
-    let first = until(ticks.clone(), "the move in the mempool", async || paying(net, hold).await).await?;
-    let cheap = rate(net, &[&first]).await?;
+/// Before the first relayer comes: the whole supply is in one output.
+pub async fn a_split_that_blocks_pass_by_is_replaced(net: &Net) -> Result<()> {
+    let before = net.balances().await?;
+    let etching = &net.user.manifest.bitcoin.get(&BITCOIN.parse::<ChainId>()?).context("Bitcoin")?.etching;
+    let supply = OutPoint { txid: etching.parse()?, vout: 0 };
+    node(net)?.stop_mining();
+    let relayer = Part::relayer(net).await?;
+    // a block wakes who keeps the vault
     mine_empty(node(net)?, 0).await?;
-    let other = async || Ok(paying(net, hold).await?.filter(|tx| *tx != first));
+    let replaced = replaced(net, async || spender(net, supply).await).await;
+    node(net)?.mine_at_interval();
+    replaced?;
+    until(net.user.home.ticks(), "the vault is split", async || Ok(mempool(net).await?.is_empty().then_some(())))
+        .await?;
+    relayer.stop().await?;
+    same("changes", &net.balances().await?.since(&before), &changes(&[]))
+}
+
+/// What is looked for is in the mempool, and when blocks have passed it by, another in its place.
+async fn replaced(net: &Net, look: impl AsyncFn() -> Result<Option<Transaction>>) -> Result<()> {
+    let ticks = net.user.home.ticks();
+    let first = until(ticks.clone(), "the first in the mempool", &look).await?;
+    let cheap = rate(net, &[&first]).await?;
+    for _ in 0..2 {
+        mine_empty(node(net)?, 0).await?;
+    }
+    let other = async || Ok(look().await?.filter(|tx| *tx != first));
     let second = until(ticks, "another in its place", other).await?;
     let dear = rate(net, &[&second]).await?;
     ensure!(dear >= cheap + 1_000 && dear < MAX_FEE * 1_000 + 50, "{cheap} sat/kvB, then {dear}");
     ensure!(!mempool(net).await?.contains(&first.compute_txid()), "both are in the mempool");
-    Ok((first, second))
+    let spends = |tx: &Transaction| tx.input.iter().map(|input| input.previous_output).collect::<Vec<_>>();
+    ensure!(spends(&first).iter().all(|spent| spends(&second).contains(spent)), "other coins: {second:?}");
+    Ok(())
 }
 
 /// What in the mempool makes an output of that script.
 async fn paying(net: &Net, script: &ScriptBuf) -> Result<Option<Transaction>> {
-    for txid in mempool(net).await? {
-        let tx = transaction(net, txid).await?;
-        if tx.output.iter().any(|output| output.script_pubkey == *script) {
-            return Ok(Some(tx));
-        }
-    }
-    Ok(None)
+    let pays = |tx: &Transaction| tx.output.iter().any(|output| output.script_pubkey == *script);
+    Ok(waiting(net).await?.into_iter().find(pays))
 }

@@ -74,11 +74,12 @@ async fn bitcoin_without_a_relayer_all_the_time() -> Result<()> {
     bump_soon(&net)?;
     let attestors = try_join_all(ATTESTORS.map(|name| Part::attestor(&net, name))).await?;
     let own = Own { net, attestors: Mutex::new(attestors) };
-    let mut failed = play!(
+    let mut failed = play!(&own.net, fees::a_split_that_blocks_pass_by_is_replaced);
+    failed.extend(play!(
         &own,
         disks::a_relayer_that_lost_its_disk_goes_on,
         disks::a_lock_on_its_way_needs_no_disk_but_the_journals,
-    );
+    ));
     failed.extend(play!(
         &own.net,
         fees::a_settlement_that_blocks_pass_by_gets_a_child_that_pays,
