@@ -50,7 +50,6 @@ async fn bitcoin_commits_and_rolls_back() -> Result<()> {
         deposits::a_deposit_that_appears_after_the_abort_is_given_back,
         executions::deploy_refuses_what_bitcoin_cannot_keep,
         reorgs::a_hold_that_a_reorg_drops_is_not_there,
-        reorgs::a_hold_that_a_reorg_drops_after_the_commit_is_settled_once,
     );
     net.end(failed).await
 }

@@ -1,8 +1,8 @@
-//! `invalidateblock`: a hold is dropped before its execution is decided, and after.
+//! `invalidateblock`: a hold is dropped before its execution is decided.
 
-use aes_chains::{Depth, HoldStatus};
+use aes_chains::Depth;
 use aes_cli::devnet::BITCOIN;
-use aes_coordinator::msg::{ExecutionResponse, LegResult, State};
+use aes_coordinator::msg::{ExecutionResponse, State};
 use aes_e2e::bitcoin::node;
 use aes_e2e::net::{changes, Net};
 use aes_e2e::{same, until};
@@ -10,7 +10,7 @@ use aes_protocol::ChainId;
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use crate::{results, FAR};
+use crate::FAR;
 
 const LEGS: [&str; 3] = ["bitcoin lock 7", "polygon lock 1", "ethereum unlock 8"];
 const CHANGES: [(&str, &str); 6] = [
@@ -44,30 +44,5 @@ pub async fn a_hold_that_a_reorg_drops_is_not_there(net: &Net) -> Result<()> {
     net.until_held(&execution, 0).await?;
     net.prepare(&execution, 1).await?;
     net.until_state(&execution.execution_id, State::Finalized).await?;
-    same("changes", &net.balances().await?.since(&before), &changes(&CHANGES))
-}
-
-/// Deeper than what was called final, when the other chains have settled already.
-pub async fn a_hold_that_a_reorg_drops_after_the_commit_is_settled_once(net: &Net) -> Result<()> {
-    let before = net.balances().await?;
-    let execution = net.open(&LEGS, FAR).await?;
-    net.prepare(&execution, 0).await?;
-    net.until_held_at(&execution, 0, Depth::Final).await?;
-    node(net)?.stop_mining();
-    let dropped = async {
-        net.prepare(&execution, 1).await?;
-        until(net.user.home.ticks(), "the other legs are finalized", async || {
-            let others = net.hold_status(&net.user, &execution).await?;
-            Ok((others[1..] == [Some(HoldStatus::Finalized); 2]).then_some(()))
-        })
-        .await?;
-        drop_hold(net, &execution).await
-    };
-    let dropped = dropped.await;
-    same("state", &net.user.execution(&execution.execution_id).await?.state, &State::Committed)?;
-    node(net)?.mine_at_interval();
-    dropped?;
-    let done = net.until_state(&execution.execution_id, State::Finalized).await?;
-    same("results", &results(&done), &vec![LegResult::Finalized; 3])?;
     same("changes", &net.balances().await?.since(&before), &changes(&CHANGES))
 }
