@@ -149,7 +149,7 @@ impl Attestor {
         try_join_all(account_sourced.map(|leg| async {
             let hold = match self.witnessed.get(&leg.chain) {
                 Some(chain) => chain.hold(execution_id, leg).await?,
-                None => self.chain(&leg.chain)?.hold(execution_id, leg, Depth::Soft).await?,
+                None => self.unshaken(&leg.chain)?.hold(execution_id, leg, Depth::Soft).await?,
             };
             let is_this_legs = |hold: &Hold| hold.status == HoldStatus::Held && hold.deadline == record.deadline;
             if hold.as_ref().is_some_and(is_this_legs) {
@@ -251,7 +251,7 @@ impl Attestor {
             let subject = Subject { execution_id: &record.execution_id, leg, deadline: record.deadline };
             let evidence = match self.witnessed.get(&leg.chain) {
                 Some(chain) => chain.evidence(&subject).await?,
-                None => self.chain(&leg.chain)?.evidence(&record.execution_id, leg, record.deadline).await?,
+                None => self.unshaken(&leg.chain)?.evidence(&record.execution_id, leg, record.deadline).await?,
             };
             match evidence {
                 Some(evidence) if evidence.leg_hash != leg.hash() || evidence.chain != leg.chain => {
@@ -274,6 +274,13 @@ impl Attestor {
 
     pub(crate) fn chain(&self, id: &ChainId) -> Result<&Arc<dyn Chain>, Refusal> {
         self.chains.get(id).ok_or_else(|| Refusal::NoNode(id.clone()))
+    }
+
+    /// One of which what was seen as final still is: on others nothing new is signed before somebody has looked.
+    pub(crate) fn unshaken(&self, id: &ChainId) -> Result<&Arc<dyn Chain>, Refusal> {
+        let chain = self.chain(id)?;
+        chain.bitcoin().map_or(Ok(()), |bitcoin| bitcoin.check_finality())?;
+        Ok(chain)
     }
 }
 

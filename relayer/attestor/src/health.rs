@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
-use aes_chains::{ChainError, Depth};
+use aes_chains::{ChainError, Depth, FollowHealth};
 use aes_protocol::ChainId;
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use crate::attestor::Attestor;
-use crate::proved::FollowHealth;
 
 /// A node that answers later than this is ill.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -51,7 +50,8 @@ impl Attestor {
     pub(crate) fn followed(&self) -> BTreeMap<ChainId, FollowHealth> {
         let followed = self.followed.iter().map(|(id, chain)| (id.clone(), chain.health()));
         let witnessed = self.witnessed.iter().map(|(id, chain)| (id.clone(), chain.health()));
-        followed.chain(witnessed).collect()
+        let mined = self.chains.iter().filter_map(|(id, chain)| Some((id.clone(), chain.bitcoin()?.health())));
+        followed.chain(witnessed).chain(mined).collect()
     }
 }
 

@@ -20,7 +20,7 @@ pub use bitcoin::{AttestorCosigners, BitcoinSigner, CosignBody};
 pub use client::{AttestRefusal, AttestorClient, Wire};
 pub use health::{Health, NodeHealth};
 pub use journal::approve;
-pub use proved::{FollowHealth, Followed, Proved, ProvedError, Witnessed};
+pub use proved::{Followed, Proved, ProvedError, Witnessed};
 pub use quorum::{Certified, Quorum, QuorumError};
 pub use record::check_execution;
 pub use refusal::{Code, Problem};

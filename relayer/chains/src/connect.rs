@@ -79,6 +79,9 @@ fn adapter(
     Ok(match id.kind() {
         ChainKind::Cosmos => Arc::new(CosmosChain::new(CosmosClient::new(id, settings)?, entry)),
         ChainKind::Evm => EvmChain::new(id.clone(), settings, entry)?,
-        ChainKind::Bitcoin => BitcoinChain::new(id.clone(), settings, entry, manifest.bitcoin(id)?, home.clone())?,
+        ChainKind::Bitcoin => {
+            let (bitcoin, anchor) = (manifest.bitcoin(id)?, manifest.anchor(id)?.clone());
+            BitcoinChain::new(id.clone(), settings, entry, bitcoin, anchor, home.clone())?
+        }
     })
 }

@@ -8,6 +8,7 @@ pub mod cosmos;
 mod error;
 pub mod evm;
 mod home;
+mod liars;
 
 pub use chain::{
     Chain, Depth, EscrowMessage, GasAccount, Head, Hold, HoldStatus, Outcome, SettlementItem, TxId, Unpaid,
@@ -15,3 +16,4 @@ pub use chain::{
 pub use connect::{connect, connect_chain, connect_with, Chains, ConnectError};
 pub use error::ChainError;
 pub use home::{Announced, Home};
+pub use liars::{by_host, FollowHealth, Liars};

@@ -19,6 +19,8 @@ pub enum ManifestError {
     OtherVersion { path: PathBuf, found: u32, known: u32 },
     #[error("the manifest has no chain {0}; add it to [deploy.chains] and run `aes deploy`")]
     NoChain(ChainId),
+    #[error("the manifest has no block of {0} to follow its headers from; run `aes deploy` again, which writes one")]
+    NoAnchor(ChainId),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,7 +43,7 @@ pub struct Manifest {
     /// chains whose vault has had its first filling: what leaves it afterwards is not missing from it
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub filled: BTreeSet<ChainId>,
-    /// a block of each CosmWasm chain from which an attestor can follow its headers
+    /// a block of each CosmWasm or Bitcoin chain from which its headers are followed
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub anchors: BTreeMap<ChainId, Anchor>,
     /// what a Bitcoin chain has beside its entry in `chains`: there no contract keeps the settings
@@ -112,6 +114,10 @@ impl Manifest {
 
     pub fn chain(&self, id: &ChainId) -> Result<&ManifestChain, ManifestError> {
         self.chains.get(id).ok_or_else(|| ManifestError::NoChain(id.clone()))
+    }
+
+    pub fn anchor(&self, id: &ChainId) -> Result<&Anchor, ManifestError> {
+        self.anchors.get(id).ok_or_else(|| ManifestError::NoAnchor(id.clone()))
     }
 
     pub fn bitcoin(&self, id: &ChainId) -> Result<&BitcoinEscrow, ManifestError> {

@@ -73,10 +73,17 @@ impl Btcd {
 
     /// Another branch, one block longer, in the place of the newest block, whose hash it returns.
     pub async fn reorg(&self) -> Result<Value, Error> {
-        let tip = self.call("getbestblockhash", json!([])).await?;
-        self.call("invalidateblock", json!([tip])).await?;
-        self.generate(2).await?;
-        Ok(tip)
+        // a block between the calls would be a second one to take back
+        self.stop_mining();
+        let branched = async {
+            let tip = self.call("getbestblockhash", json!([])).await?;
+            self.call("invalidateblock", json!([tip])).await?;
+            self.generate(2).await?;
+            Ok(tip)
+        };
+        let branched = branched.await;
+        self.mine_at_interval();
+        branched
     }
 
     /// Any call of the node's JSON-RPC, for tests: `submitblock`, `gettxout` and their like.

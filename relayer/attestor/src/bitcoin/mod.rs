@@ -51,7 +51,11 @@ impl BitcoinSigner {
 impl Attestor {
     pub(crate) async fn cosign(&self, body: &CosignBody) -> Result<Cosigned, Refusal> {
         let signer = self.bitcoin.as_ref().ok_or_else(|| Refusal::NoBitcoinKey(body.chain.clone()))?;
-        let chain = self.chain(&body.chain)?;
+        let chain = match &body.request {
+            // decided already: its money must not wait
+            SigningRequest::Settlement { .. } => self.chain(&body.chain)?,
+            SigningRequest::Reserve { .. } | SigningRequest::Rearrange { .. } => self.unshaken(&body.chain)?,
+        };
         let cosignable = chain.cosignable().ok_or_else(|| Refusal::NotCosigned(body.chain.clone()))?;
         let decision = self.allows(&body.request).await?;
         let to_sign = cosignable.to_sign(&body.request, decision).await?;

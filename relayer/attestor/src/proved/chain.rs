@@ -1,13 +1,11 @@
 //! A CometBFT chain of which no node is believed: the headers that `follow.rs` believes, and why there are no newer ones.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex as Lock, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
-use aes_chains::{ChainError, Head};
+use aes_chains::{ChainError, FollowHealth, Head};
 use aes_protocol::ChainId;
 use aes_telemetry::{fault, Fault};
-use serde::{Deserialize, Serialize};
 use tendermint::block::{Header, Height};
 use tendermint_rpc::Client;
 use tokio::sync::{watch, Mutex, Semaphore};
@@ -51,24 +49,6 @@ pub struct Followed {
     trouble: Lock<Option<String>>,
     /// who looks further back does it for all
     looking_back: Mutex<()>,
-}
-
-/// As `GET /v1/health` says it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FollowHealth {
-    /// height of the newest header that is believed
-    pub height: Option<u64>,
-    /// Unix seconds of it
-    pub time: Option<u64>,
-    /// endpoints that are still asked
-    pub endpoints: usize,
-    /// endpoints that were caught lying since the start, and at what
-    pub liars: BTreeMap<String, String>,
-    /// why no newer header is believed, until that is over
-    #[serde(default)]
-    pub trouble: Option<String>,
-    /// why nothing of this chain is signed any more
-    pub stopped: Option<String>,
 }
 
 impl Followed {

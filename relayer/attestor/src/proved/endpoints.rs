@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aes_chains::Liars;
 use aes_evidence::cosmos::Hop;
 use aes_protocol::ChainId;
 use futures::future::try_join;
@@ -14,8 +15,6 @@ use tendermint_light_client::types::{LightBlock, PeerId};
 use tendermint_proto::v0_38::types::ValidatorSet as RawSet;
 use tendermint_rpc::client::CompatMode;
 use tendermint_rpc::{Client, Error, HttpClient, HttpClientUrl, Paging};
-
-use super::liars::Liars;
 
 pub(super) struct Endpoint {
     /// without what may be secret in the URL

@@ -5,16 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use aes_chains::evm::{EvmChain, Node};
-use aes_chains::{Chain, ChainError, Depth, Hold};
+use aes_chains::{by_host, Chain, ChainError, Depth, FollowHealth, Hold, Liars};
 use aes_config::{ChainConfig, ManifestChain};
 use aes_evidence::build::{BuildError, EvmProofBuilder};
 use aes_evidence::evm::EvmAnchors;
 use aes_evidence::Subject;
 use aes_protocol::{ChainId, Evidence, Hash32, Leg};
 use futures::future::join_all;
-
-use super::chain::FollowHealth;
-use super::liars::{by_host, Liars};
 
 /// Seconds; longer than this no endpoint is waited for: there are others, and a request has ten.
 const LONGEST_WAIT: u64 = 3;

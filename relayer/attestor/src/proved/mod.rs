@@ -5,7 +5,6 @@ mod endpoints;
 mod evm;
 mod follow;
 mod headers;
-mod liars;
 mod stored;
 
 use std::collections::BTreeMap;
@@ -14,15 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aes_chains::cosmos::CosmosClient;
-use aes_chains::{connect_with, Chains, ConnectError, Home};
+use aes_chains::{by_host, connect_with, Chains, ConnectError, Home};
 use aes_config::{Config, Manifest};
 use aes_protocol::{ChainId, ChainKind};
 
-pub use chain::{FollowHealth, Followed};
+pub use chain::Followed;
 use endpoints::Endpoints;
 pub use evm::Witnessed;
 use follow::Start;
-use liars::by_host;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ProvedError {

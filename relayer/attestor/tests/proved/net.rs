@@ -250,7 +250,7 @@ impl Running {
     }
 
     /// Until the followed chain's health is so.
-    pub async fn until(&self, what: &str, is_so: impl Fn(&aes_attestor::FollowHealth) -> bool) {
+    pub async fn until(&self, what: &str, is_so: impl Fn(&aes_chains::FollowHealth) -> bool) {
         let waiting = async {
             while !is_so(&self.health().await.followed[&chain_id()]) {
                 tokio::task::yield_now().await;

@@ -8,7 +8,7 @@ use aes_bitcoin::{
     name_is_open, AttestorKeys, AttestorSets, Coin, CoinError, Draft, Escrow, EtchError, Etched, Etching, RuneId,
     SpacedRune, Vault, CARRIER, COMMIT_BLOCKS,
 };
-use aes_config::{BitcoinEscrow, ChainConfig, ManifestChain};
+use aes_config::{Anchor, BitcoinEscrow, ChainConfig, ManifestChain};
 use aes_protocol::{keccak, AttestorSet, Bytes, ChainId, Domain, Hash32};
 use bitcoin::absolute::LockTime;
 use bitcoin::transaction::Version;
@@ -17,7 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use super::accounts::network_of;
 use super::coins::OwnCoins;
+use super::evidence::written;
 use super::fees::Fees;
+use super::headers::anchor_below;
+use super::index::MEDIAN_OF;
 use super::node::{Broadcast, Node};
 use super::wallet::{total, Wallet};
 use crate::error::ChainError;
@@ -190,6 +193,15 @@ impl BitcoinDeployer {
             max_leg: terms.max_leg.to_string(),
         };
         Ok((entry, bitcoin))
+    }
+
+    /// The block from which the headers of a chain that is read from `first` on are followed.
+    pub async fn anchor(&self, first: u64) -> Result<Anchor, ChainError> {
+        let oldest = first.saturating_sub(1).saturating_sub(u64::try_from(MEDIAN_OF).unwrap_or_default());
+        let height = anchor_below(oldest);
+        let hash = self.node.hash_at(height).await?;
+        let hash = hash.ok_or_else(|| self.node.bad_answer(format!("it has no block {height}")))?;
+        Ok(Anchor { height, hash: written(&hash) })
     }
 
     /// Pays accounts out of this one; a relayer or a depositor needs sats before anything else.

@@ -20,6 +20,10 @@ pub fn written_tx(txid: &Txid) -> Hash32 {
     reversed(txid.to_byte_array())
 }
 
+pub fn unwritten(hash: &Hash32) -> BlockHash {
+    BlockHash::from_byte_array(reversed(hash.0).0)
+}
+
 fn reversed(mut bytes: [u8; 32]) -> Hash32 {
     bytes.reverse();
     Hash32(bytes)
@@ -64,7 +68,7 @@ impl BitcoinChain {
         tx_id: Hash32,
         event_hash: Hash32,
     ) -> Result<Option<Evidence>, ChainError> {
-        let hash = self.following.follower.hash_at(height).await?;
+        let hash = self.following.follower.hash_at(height)?;
         let time = self.following.follower.index(|index| index.time_of(height))?;
         let time = time.ok_or_else(|| self.node.bad_answer(format!("block {height} is before the deployment")))?;
         let chain = self.node.id.clone();

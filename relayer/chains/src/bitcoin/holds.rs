@@ -149,9 +149,9 @@ impl BitcoinChain {
                 return Ok(Some(status));
             }
         }
-        let hash = self.following.follower.hash_at(height).await?;
-        let block = self.node.block(hash).await?;
-        let spend = block.as_ref().and_then(|block| block.txdata.iter().find(|tx| tx.compute_txid() == by));
+        let hash = self.following.follower.hash_at(height)?;
+        let block = self.following.follower.block(hash).await?;
+        let spend = block.txdata.iter().find(|tx| tx.compute_txid() == by);
         let spend = spend.ok_or_else(|| self.node.bad_answer(format!("block {hash} is without transaction {by}")))?;
         match found.hold.ending(spend).map_err(|error| self.node.refused(error.to_string()))? {
             Some(Ending::Escaped) => Ok(Some(HoldStatus::Escaped)),

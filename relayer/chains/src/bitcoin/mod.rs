@@ -16,6 +16,7 @@ mod fees;
 mod folder;
 mod follow;
 mod gather;
+mod headers;
 mod holds;
 mod index;
 mod late;
@@ -31,7 +32,7 @@ mod wallet;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use aes_config::{BitcoinEscrow, ChainConfig, ManifestChain};
+use aes_config::{Anchor, BitcoinEscrow, ChainConfig, ManifestChain};
 use aes_protocol::{Bytes, ChainId, Evidence, Hash32, Leg};
 use async_trait::async_trait;
 use bitcoin::secp256k1::XOnlyPublicKey;
@@ -42,6 +43,7 @@ use tokio::task::AbortHandle;
 use crate::chain::{Chain, Depth, EscrowMessage, GasAccount, Head, Hold, Outcome, TxId};
 use crate::error::ChainError;
 use crate::home::Home;
+use crate::liars::FollowHealth;
 use accounts::network_of;
 pub use accounts::{account_of, address_of, key_of, script_of};
 use claims::Claims;
@@ -106,6 +108,7 @@ impl BitcoinChain {
         config: &ChainConfig,
         entry: &ManifestChain,
         bitcoin: &BitcoinEscrow,
+        anchor: Anchor,
         home: Arc<dyn Home>,
     ) -> Result<Arc<Self>, ChainError> {
         let refused = |cause: String| ChainError::Refused { chain: id.clone(), cause };
@@ -127,6 +130,7 @@ impl BitcoinChain {
         let node = Arc::new(Node::new(id.clone(), config)?);
         let followed = Followed {
             etched: terms.etched,
+            anchor,
             first: entry.height.max(1),
             own: own.cloned(),
             file: settings.index.clone(),
@@ -161,6 +165,19 @@ impl BitcoinChain {
         });
         chain.keep_sent();
         Ok(chain)
+    }
+
+    /// How the following of its blocks goes on.
+    pub fn health(&self) -> FollowHealth {
+        self.following.follower.health()
+    }
+
+    /// What was final is not any more: nothing of this chain is to be signed before the next start.
+    pub fn check_finality(&self) -> Result<(), ChainError> {
+        match self.following.follower.stopped() {
+            Some(why) => Err(self.node.bad_answer(format!("{why}; then start this process again"))),
+            None => Ok(()),
+        }
     }
 
     fn wallet(&self) -> Result<&Wallet, ChainError> {
@@ -236,7 +253,7 @@ impl Chain for BitcoinChain {
     async fn head(&self, depth: Depth) -> Result<Head, ChainError> {
         self.following.follower.wait_until_read().await;
         let height = self.height(depth)?;
-        let hash = self.following.follower.hash_at(height).await?;
+        let hash = self.following.follower.hash_at(height)?;
         let time = self.following.follower.index(|index| index.median_time_past(height))?;
         let time = time.ok_or_else(|| self.node.bad_answer(format!("block {height} has no median time past")))?;
         Ok(Head { height, hash: evidence::written(&hash), time })

@@ -1,7 +1,7 @@
 //! One chain's nodes: the calls that are made of them, answers with optional fields as Core and btcd give them, and their
 //! failures in the words of `ChainError`. docs/bitcoin.md lists the calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -9,12 +9,16 @@ use aes_config::ChainConfig;
 use aes_protocol::{ChainId, ChainKind};
 use bitcoin::block::Header;
 use bitcoin::consensus::encode::{deserialize_hex, serialize_hex};
-use bitcoin::{Amount, Block, BlockHash, FeeRate, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
+use bitcoin::{Amount, Block, BlockHash, FeeRate, OutPoint, Script, ScriptBuf, Transaction, TxOut, Txid};
 use serde::Deserialize;
 use serde_json::{json, Value};
 
 use super::rpc::{self, Endpoints, NodeError, RpcError};
 use crate::error::ChainError;
+use crate::liars::Liars;
+
+/// How a coinbase's output commits to the block's witnesses (BIP-141).
+const COMMITMENT: [u8; 6] = [0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed];
 
 #[derive(Debug)]
 pub struct Node {
@@ -92,8 +96,26 @@ impl Node {
             return Err(unreachable("not a Bitcoin chain: write bip122 and how its first block's hash begins".into()));
         }
         let timeout = Duration::from_secs(config.timeout.max(1));
-        let rpc = Endpoints::new(id.reference(), &config.rpc, timeout).map_err(unreachable)?;
+        let rpc = Endpoints::new(&id, &config.rpc, timeout).map_err(unreachable)?;
         Ok(Self { id, rpc })
+    }
+
+    /// A node for each host of the rpc list, by its name. What one is caught at, all know.
+    pub fn each(&self) -> Vec<(String, Self)> {
+        self.rpc.each().into_iter().map(|(name, rpc)| (name, Self { id: self.id.clone(), rpc })).collect()
+    }
+
+    pub fn liars(&self) -> &Liars {
+        self.rpc.liars()
+    }
+
+    /// It has not answered lately.
+    pub fn rests(&self) -> bool {
+        self.rpc.rest()
+    }
+
+    pub fn unreachable(&self, cause: impl Into<String>) -> ChainError {
+        ChainError::Unreachable { chain: self.id.clone(), cause: cause.into() }
     }
 
     pub fn bad_answer(&self, cause: impl Into<String>) -> ChainError {
@@ -136,14 +158,20 @@ impl Node {
 
     /// `None` where the node does not have it (any more).
     pub async fn block(&self, hash: BlockHash) -> Result<Option<Block>, ChainError> {
+        let block = self.block_as_told(hash).await?;
+        let sound = block.as_ref().is_none_or(|block| is_block(block, &hash));
+        sound.then_some(block).ok_or_else(|| self.bad_answer(format!("block {hash} does not hash to its id")))
+    }
+
+    /// Whatever the node gives for it.
+    pub async fn block_as_told(&self, hash: BlockHash) -> Result<Option<Block>, ChainError> {
         let raw: String = match self.rpc.call("getblock", json!([hash, 0])).await {
             Ok(raw) => raw,
             Err(RpcError::Refused(NodeError { code: rpc::NO_SUCH_THING | -1, .. })) => return Ok(None),
             Err(error) => return Err(self.failure(error)),
         };
-        let block: Block = deserialize_hex(&raw).map_err(|error| self.bad_answer(format!("block {hash}: {error}")))?;
-        let sound = block.block_hash() == hash && block.check_merkle_root() && block.check_witness_commitment();
-        sound.then_some(Some(block)).ok_or_else(|| self.bad_answer(format!("block {hash} does not hash to its id")))
+        let block = deserialize_hex(&raw).map_err(|error| self.bad_answer(format!("block {hash}: {error}")))?;
+        Ok(Some(block))
     }
 
     pub async fn header(&self, hash: BlockHash) -> Result<Header, ChainError> {
@@ -233,6 +261,20 @@ impl Node {
             self.rpc.call("getmempoolinfo", json!([])).await.map_err(|error| self.failure(error))?;
         Ok(info.mempoolminfee.and_then(rate_of))
     }
+}
+
+/// All of it is under the hash: no transaction twice (CVE-2012-2459), no inner nodes of the tree in the place of transactions,
+/// no witness left out.
+pub fn is_block(block: &Block, hash: &BlockHash) -> bool {
+    let Some(coinbase) = block.txdata.first().filter(|first| first.is_coinbase()) else { return false };
+    let mut once = BTreeSet::new();
+    let commits = |script: &Script| script.len() >= 38 && script.as_bytes().starts_with(&COMMITMENT);
+    let witnesses = coinbase.output.iter().any(|output| commits(&output.script_pubkey));
+    block.block_hash() == *hash
+        && block.txdata.iter().all(|tx| once.insert(tx.compute_txid()))
+        && block.check_merkle_root()
+        && block.check_witness_commitment()
+        && (!witnesses || coinbase.input.iter().any(|input| !input.witness.is_empty()))
 }
 
 /// In the words of Core ("mempool min fee not met", "min relay fee not met") and of btcd ("has 9 fees which is under the

@@ -4,15 +4,18 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aes_protocol::ChainId;
 use aes_telemetry::metrics;
 use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::Deserialize;
 use serde_json::{json, Value};
 use tokio::time::Instant;
+
+use crate::liars::Liars;
 
 const REST: Duration = Duration::from_secs(15);
 
@@ -71,7 +74,8 @@ pub struct Endpoints {
     /// CAIP-2 reference: how the hash of the chain's first block begins
     genesis: String,
     http: reqwest::Client,
-    endpoints: Vec<Endpoint>,
+    endpoints: Vec<Arc<Endpoint>>,
+    liars: Arc<Liars>,
     next_id: AtomicU64,
 }
 
@@ -79,20 +83,47 @@ type Answer = Result<Value, NodeError>;
 
 impl Endpoints {
     /// User and password stand in the URL.
-    pub fn new(genesis: &str, endpoints: &[aes_config::Endpoint], timeout: Duration) -> Result<Self, String> {
-        let endpoint = |at: &aes_config::Endpoint| Endpoint {
-            at: at.clone(),
-            checked: AtomicBool::new(false),
-            resting_until: Mutex::new(None),
+    pub fn new(chain: &ChainId, endpoints: &[aes_config::Endpoint], timeout: Duration) -> Result<Self, String> {
+        let endpoint = |at: &aes_config::Endpoint| {
+            let (checked, resting_until) = (AtomicBool::new(false), Mutex::new(None));
+            Arc::new(Endpoint { at: at.clone(), checked, resting_until })
         };
         let endpoints = endpoints.iter().map(endpoint).collect();
         let http = reqwest::Client::builder().timeout(timeout).no_proxy().build().map_err(|error| cause_of(&error))?;
-        Ok(Self { genesis: genesis.into(), http, endpoints, next_id: AtomicU64::new(1) })
+        let liars = Arc::new(Liars::new(chain));
+        Ok(Self { genesis: chain.reference().into(), http, endpoints, liars, next_id: AtomicU64::new(1) })
+    }
+
+    /// Those of each host by themselves, under its name: whoever runs it can lie behind all its URLs.
+    pub fn each(&self) -> Vec<(String, Self)> {
+        let mut hosts: Vec<(String, Self)> = vec![];
+        for endpoint in &self.endpoints {
+            let name = endpoint.at.to_string();
+            match hosts.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, same)) => same.endpoints.push(endpoint.clone()),
+                None => {
+                    let (genesis, http, liars) = (self.genesis.clone(), self.http.clone(), self.liars.clone());
+                    let endpoints = vec![endpoint.clone()];
+                    hosts.push((name, Self { genesis, http, endpoints, liars, next_id: AtomicU64::new(1) }));
+                }
+            }
+        }
+        hosts
+    }
+
+    pub fn liars(&self) -> &Liars {
+        &self.liars
+    }
+
+    /// None has answered lately.
+    pub fn rest(&self) -> bool {
+        self.endpoints.iter().all(|endpoint| endpoint.rests())
     }
 
     pub async fn call<T: DeserializeOwned>(&self, method: &'static str, params: Value) -> Result<T, RpcError> {
         // In the order of the config; the resting ones last, for they may be all there is.
-        let (resting, awake): (Vec<_>, Vec<_>) = self.endpoints.iter().partition(|endpoint| endpoint.rests());
+        let honest = self.endpoints.iter().filter(|endpoint| !self.liars.contains(&endpoint.at.to_string()));
+        let (resting, awake): (Vec<_>, Vec<_>) = honest.partition(|endpoint| endpoint.rests());
         let mut causes = Vec::new();
         for endpoint in awake.into_iter().chain(resting) {
             let answer = self.ask(endpoint, method, &params).await;
@@ -111,7 +142,11 @@ impl Endpoints {
                 }
             }
         }
-        Err(RpcError::NoAnswer(if causes.is_empty() { "the rpc list is empty".into() } else { causes.join("; ") }))
+        Err(RpcError::NoAnswer(match (causes.is_empty(), self.endpoints.is_empty()) {
+            (false, _) => causes.join("; "),
+            (_, true) => "the rpc list is empty".into(),
+            (_, false) => "every endpoint was caught lying; the log and GET /v1/health say at what".into(),
+        }))
     }
 
     async fn ask(&self, endpoint: &Endpoint, method: &str, params: &Value) -> Result<Answer, String> {

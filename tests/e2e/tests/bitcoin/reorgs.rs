@@ -1,13 +1,13 @@
 //! `invalidateblock`: a hold is dropped before its execution is decided.
 
-use aes_chains::Depth;
+use aes_chains::{Depth, EscrowMessage};
 use aes_cli::devnet::BITCOIN;
 use aes_coordinator::msg::{ExecutionResponse, State};
-use aes_e2e::bitcoin::node;
+use aes_e2e::bitcoin::{mine_empty, node};
 use aes_e2e::net::{changes, Net};
 use aes_e2e::{same, until};
 use aes_protocol::ChainId;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::json;
 
 use crate::FAR;
@@ -22,21 +22,28 @@ const CHANGES: [(&str, &str); 6] = [
     ("ethereum recipient", "+8"),
 ];
 
-/// The node's tip is a shorter chain then: what was in the blocks is in its mempool again, and comes back with the next.
+/// The hold is in the newest block, so that what is final stays; two blocks without it are more work. The deposit is in the
+/// mempool again then, and comes back with the next block.
 async fn drop_hold(net: &Net, execution: &ExecutionResponse) -> Result<()> {
-    let leg = &execution.legs[0].leg;
-    let chain = net.user.chain(&BITCOIN.parse::<ChainId>()?)?;
-    let hold = async || chain.hold(&execution.execution_id, leg, Depth::Soft).await;
-    let held = hold().await?.context("held")?.held_at.context("a height")?;
-    let block = node(net)?.call("getblockhash", json!([held])).await?;
-    node(net)?.call("invalidateblock", json!([block])).await?;
-    until(chain.ticks(), "the hold is gone", async || Ok(hold().await?.is_none().then_some(()))).await
+    let (execution_id, leg) = (execution.execution_id, execution.legs[0].leg.clone());
+    let (chain, node) = (net.user.chain(&BITCOIN.parse::<ChainId>()?)?, node(net)?);
+    let hold = async || chain.hold(&execution_id, &leg, Depth::Soft).await;
+    // the home chain's blocks go on, also while here none is mined
+    let ticks = || net.user.home.ticks();
+    let deposit = EscrowMessage::Prepare { execution_id, deadline: execution.deadline, leg: leg.clone() };
+    chain.submit(&deposit).await?;
+    node.generate(1).await?;
+    until(ticks(), "the hold", async || Ok(hold().await?)).await?;
+    let block = node.call("getbestblockhash", json!([])).await?;
+    node.call("invalidateblock", json!([block])).await?;
+    mine_empty(node, 0).await?;
+    mine_empty(node, 0).await?;
+    until(ticks(), "the hold is gone", async || Ok(hold().await?.is_none().then_some(()))).await
 }
 
 pub async fn a_hold_that_a_reorg_drops_is_not_there(net: &Net) -> Result<()> {
     let before = net.balances().await?;
     let execution = net.open(&LEGS, FAR).await?;
-    net.prepare(&execution, 0).await?;
     node(net)?.stop_mining();
     let dropped = drop_hold(net, &execution).await;
     node(net)?.mine_at_interval();

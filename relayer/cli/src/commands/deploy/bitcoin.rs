@@ -3,6 +3,7 @@
 
 use aes_chains::bitcoin::{BitcoinDeployer, BitcoinTerms};
 use aes_config::Manifest;
+use aes_protocol::ChainId;
 use anyhow::{Context as _, Result};
 
 use super::coordinator::Coordinator;
@@ -61,6 +62,7 @@ pub(super) async fn etch(deployer: &BitcoinDeployer, site: &Site<'_>) -> Result<
     let (entry, bitcoin) = deployer.etch(site.domain()?, &site.deploy.attestor_set, &terms(site)?, &say).await?;
     manifest.chains.insert(site.id.clone(), entry);
     manifest.bitcoin.insert(site.id.clone(), bitcoin);
+    anchor(deployer, site.id, &mut manifest).await?;
     Ok(manifest)
 }
 
@@ -71,6 +73,14 @@ fn unkept(amounts: &Amounts) -> [(&'static str, u128, &'static str); 3] {
         ("mint_cap", amounts.limits.mint_cap, "ALZ is premined there, and never minted"),
         ("vault", amounts.vault, "the whole initial_supply starts in the vault"),
     ]
+}
+
+/// Where the manifest has none: from there on everybody checks the chain's work.
+pub(super) async fn anchor(deployer: &BitcoinDeployer, id: &ChainId, manifest: &mut Manifest) -> Result<()> {
+    let Some(entry) = manifest.chains.get(id).filter(|_| !manifest.anchors.contains_key(id)) else { return Ok(()) };
+    let anchor = deployer.anchor(entry.height).await?;
+    manifest.anchors.insert(id.clone(), anchor);
+    Ok(())
 }
 
 fn terms(site: &Site<'_>) -> Result<BitcoinTerms> {

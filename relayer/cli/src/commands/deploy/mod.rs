@@ -233,6 +233,11 @@ impl<'a> Deployment<'a> {
         if let Some(manifest) = &mut self.manifest {
             // what was found again, and what the chains show
             manifest.filled.extend(plan.filled.iter().cloned());
+            for (id, link) in &self.links {
+                if let Link::Bitcoin(deployer) = link {
+                    bitcoin::anchor(deployer, id, manifest).await?;
+                }
+            }
             manifest.save(&self.config.manifest)?;
         }
         // before the first approval

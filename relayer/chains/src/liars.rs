@@ -1,4 +1,5 @@
-//! Endpoints that were caught lying: named once in the log, kept until the next start.
+//! Endpoints that were caught lying, named once in the log and kept until the next start; and how the following of a chain goes
+//! on without them.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,8 +7,28 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use aes_config::Endpoint;
 use aes_protocol::ChainId;
 use aes_telemetry::{fault, Fault};
+use serde::{Deserialize, Serialize};
 
-pub(super) struct Liars {
+/// As an attestor's `GET /v1/health` says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FollowHealth {
+    /// of the newest header that is believed
+    pub height: Option<u64>,
+    /// Unix seconds of it
+    pub time: Option<u64>,
+    /// endpoints that are still asked
+    pub endpoints: usize,
+    /// endpoints that were caught lying since the start, and at what
+    pub liars: BTreeMap<String, String>,
+    /// why no newer header is believed, until that is over
+    #[serde(default)]
+    pub trouble: Option<String>,
+    /// why nothing of this chain is signed any more
+    pub stopped: Option<String>,
+}
+
+#[derive(Debug)]
+pub struct Liars {
     chain: ChainId,
     /// name and lie
     caught: Mutex<BTreeMap<String, String>>,
@@ -39,7 +60,7 @@ impl Liars {
 }
 
 /// The URLs of each host, in the order of the list: whoever runs it can lie behind all of them.
-pub(super) fn by_host(endpoints: &[Endpoint]) -> Vec<(String, Vec<Endpoint>)> {
+pub fn by_host(endpoints: &[Endpoint]) -> Vec<(String, Vec<Endpoint>)> {
     let mut hosts: Vec<(String, Vec<Endpoint>)> = vec![];
     for endpoint in endpoints {
         let name = endpoint.to_string();
