@@ -84,8 +84,8 @@ impl Verify {
 }
 
 fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is no such file", path.display()))
+    let json = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+    aes_evidence::file::read(&json).with_context(|| format!("{} is no such file", path.display()))
 }
 
 /// Pins what the nodes of `config` have just so, and says what they have otherwise.

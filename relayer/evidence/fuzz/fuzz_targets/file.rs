@@ -2,12 +2,12 @@
 //! that its proofs are read to their end. The same bytes as an anchors file.
 #![no_main]
 
-use aes_evidence::file::{Anchors, ProofFile, Verdict};
+use aes_evidence::file::{read, Anchors, ProofFile, Verdict};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let _ = serde_json::from_slice::<Anchors>(data);
-    let Ok(file) = serde_json::from_slice::<ProofFile>(data) else { return };
+    let _ = read::<Anchors>(data);
+    let Ok(file) = read::<ProofFile>(data) else { return };
     if let Ok(report) = file.verify(&Anchors::default()) {
         assert_ne!(report.verdict, Verdict::Proved);
     }

@@ -8,10 +8,12 @@ mod verify;
 
 use aes_protocol::{Certificate, ChainId, Decision, Evidence, Execution, Hash32, Leg};
 use cosmwasm_schema::cw_serde;
+use serde::de::DeserializeOwned;
 
 use crate::bitcoin::BitcoinProof;
 use crate::cosmos::{CosmosProof, RecordProof};
 use crate::evm::EvmProof;
+use crate::ProofError;
 pub use anchors::{Anchor, Anchors, Basis};
 #[cfg(feature = "build")]
 pub(crate) use certificate::verify as verify_certificate;
@@ -67,6 +69,19 @@ pub struct Certified {
 
 impl ProofFile {
     pub const VERSION: u32 = 1;
+}
+
+/// A proof file or an anchors file. An unknown field is refused: whoever wrote it may have meant what is passed over.
+pub fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, ProofError> {
+    let wrong = |cause: &dyn ToString| ProofError::malformed("file", cause.to_string());
+    let mut unknown = None;
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let file = serde_ignored::deserialize(&mut deserializer, |path| unknown = Some(path.to_string()));
+    let file = file.and_then(|file| deserializer.end().map(|()| file)).map_err(|error| wrong(&error))?;
+    match unknown {
+        Some(field) => Err(wrong(&format!("the field {field} is unknown"))),
+        None => Ok(file),
+    }
 }
 
 impl LegProofs {
