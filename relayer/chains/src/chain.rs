@@ -155,6 +155,11 @@ pub trait Chain: Send + Sync {
     /// Pays more for a transaction that waits too long (EVM: the same nonce, higher fees). Ok(None): nothing to bump.
     async fn bump(&self, tx: &TxId) -> Result<Option<TxId>, ChainError>;
 
+    /// An error where a reorg took back what was final: attestors sign nothing new of the chain before their next start.
+    fn check_finality(&self) -> Result<(), ChainError> {
+        Ok(())
+    }
+
     /// Where the certificate is signatures on a transaction of the chain itself: Bitcoin.
     fn cosignable(&self) -> Option<&dyn Cosignable> {
         None

@@ -242,3 +242,18 @@ fn key_address(number: u8) -> [u8; 20] {
     let Bytes(address) = crate::world::signer(number);
     address.try_into().unwrap()
 }
+
+#[tokio::test]
+async fn nothing_new_is_signed_of_a_chain_whose_final_blocks_are_gone() {
+    let (world, attestor) = alone().await;
+    let id = world.prepare(1);
+    signs(&attestor, &opened(id)).await;
+    world.facts().shaken.insert(chain(POLYGON));
+    for request in [opened(id), prepared(id)] {
+        refuses(&attestor, &request, Code::ChainUnreachable, "what was final is not").await;
+    }
+    // what is decided settles all the same
+    world.decide(&id, State::Aborted);
+    signs(&attestor, &decided(&[id])).await;
+    refuses(&attestor, &settled(id), Code::ChainUnreachable, "what was final is not").await;
+}

@@ -40,6 +40,8 @@ pub struct Facts {
     pub unreachable: BTreeSet<ChainId>,
     /// these never answer
     pub silent: BTreeSet<ChainId>,
+    /// whose final blocks a reorg took back
+    pub shaken: BTreeSet<ChainId>,
     /// the coordinator says commit and abort in turns
     pub fickle: bool,
 }
@@ -63,6 +65,7 @@ impl World {
             evidence: BTreeMap::new(),
             unreachable: BTreeSet::new(),
             silent: BTreeSet::new(),
+            shaken: BTreeSet::new(),
             fickle: false,
         };
         Self::of(facts)
@@ -250,6 +253,15 @@ impl Chain for TestChain {
     async fn evidence(&self, _: &Hash32, leg: &Leg, _: u64) -> Result<Option<Evidence>, ChainError> {
         self.world.answer_of(&self.id).await?;
         Ok(self.world.facts().evidence.get(&leg.hash()).cloned())
+    }
+    fn check_finality(&self) -> Result<(), ChainError> {
+        let cause = "what was final is not".to_string();
+        let shaken = self.world.facts().shaken.contains(&self.id);
+        if shaken {
+            Err(ChainError::BadAnswer { chain: self.id.clone(), cause })
+        } else {
+            Ok(())
+        }
     }
     async fn check_contract(&self) -> Result<(), ChainError> {
         self.world.only_looks()

@@ -106,4 +106,8 @@ impl Branch {
         self.rows.push((header, self.work));
         Ok(())
     }
+
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
 }

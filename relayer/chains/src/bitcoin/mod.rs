@@ -172,14 +172,6 @@ impl BitcoinChain {
         self.following.follower.health()
     }
 
-    /// What was final is not any more: nothing of this chain is to be signed before the next start.
-    pub fn check_finality(&self) -> Result<(), ChainError> {
-        match self.following.follower.stopped() {
-            Some(why) => Err(self.node.bad_answer(format!("{why}; then start this process again"))),
-            None => Ok(()),
-        }
-    }
-
     fn wallet(&self) -> Result<&Wallet, ChainError> {
         self.wallet.as_ref().ok_or_else(|| ChainError::NoKey { chain: self.node.id.clone() })
     }
@@ -365,6 +357,13 @@ impl Chain for BitcoinChain {
             ids.push(bumped.unwrap_or(txid));
         }
         Ok(changed.then(|| joined(&ids)))
+    }
+
+    fn check_finality(&self) -> Result<(), ChainError> {
+        match self.following.follower.stopped() {
+            Some(why) => Err(self.node.bad_answer(format!("{why}; then start this attestor again"))),
+            None => Ok(()),
+        }
     }
 
     fn cosignable(&self) -> Option<&dyn Cosignable> {

@@ -14,7 +14,7 @@ use super::{Followed, Follower, HEADERS};
 use crate::error::ChainError;
 
 /// Headers that are asked for before the blocks below them: more at once would only be kept waiting.
-const PIECE: u64 = 2_000;
+const PIECE: usize = 2_000;
 /// Questions to one node at once, while its headers are read.
 const AT_ONCE: usize = 16;
 
@@ -45,7 +45,7 @@ impl Follower {
         Headers::new(&self.node.id, anchor.height, header).map_err(|error| self.node.refused(error.to_string()))
     }
 
-    /// What each endpoint has beyond the followed chain. True where one of them had more work, and may have more yet.
+    /// What each endpoint has beyond the followed chain. True where one of them has still more than could be asked for at once.
     pub(super) async fn see_headers(&self) -> Result<bool, ChainError> {
         let nodes = self.honest();
         let (mut heard, mut more, mut silent) = (false, false, None);
@@ -54,7 +54,10 @@ impl Follower {
             match branch {
                 Ok(branch) => {
                     heard = true;
-                    more |= branch.is_some_and(|branch| self.follow(branch));
+                    if let Some(branch) = branch {
+                        let whole_piece = branch.len() >= PIECE;
+                        more |= self.follow(branch) && whole_piece;
+                    }
                 }
                 Err(Unseen::Silent(error)) => silent = Some(error),
                 Err(Unseen::Lie(lie)) => node.liars().caught(name, &lie),
@@ -105,7 +108,7 @@ impl Follower {
         }
         let Some(mut branch) = self.headers(|headers| headers.branch(low)).flatten() else { return Ok(None) };
         // enough to outdo what is followed, and no more than that at once
-        let last = top.min(tip.height.saturating_add(PIECE));
+        let last = top.min(tip.height.saturating_add(u64::try_from(PIECE).unwrap_or(u64::MAX)));
         let mut headers = stream::iter(low.saturating_add(1)..=last).map(|at| header_at(node, at)).buffered(AT_ONCE);
         while let Some(Some(header)) = headers.next().await.transpose()? {
             match branch.extend(header) {
