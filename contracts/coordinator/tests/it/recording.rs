@@ -1,9 +1,9 @@
 //! `record`: how it ended, and what each leg reads afterwards.
 
-use aes_coordinator::msg::{LegResult, State};
-use aes_protocol::{Decision, Function, Hash32, LegStatus};
+use aes_coordinator::msg::{ExecuteMsg, LegResult, State};
+use aes_protocol::{Decision, Evidence, Function, Hash32, LegStatus};
 
-use crate::support::{cancelled, evidence, leg, paper, refused, repeated, World, POLYGON};
+use crate::support::{cancelled, evidence, failure, leg, paper, refused, repeated, World, POLYGON};
 
 fn results(world: &World, id: Hash32) -> Vec<LegResult> {
     world.execution(id).legs.iter().map(|leg| leg.result).collect()
@@ -74,4 +74,47 @@ fn what_did_not_end_as_decided_is_refused() {
         refused(&outcome, "a leg of this message is released, absent or escaped");
     }
     refused(&world.record(Hash32::default(), Decision::Abort, all(LegStatus::Released)), "is not known here");
+}
+
+/// What the paper asks of a rollback record: when it was executed, when it was rolled back, why, and the result of each leg.
+#[test]
+fn a_rollback_record_says_when_why_and_with_what_result_and_a_second_one_changes_no_byte() {
+    let mut world = World::new();
+    let (opener, stranger) = (world.opener.clone(), world.stranger.clone());
+    let opened_at = world.now();
+    let id = world.open(&paper());
+    world.advance(30);
+    world.rollback(&opener, id, failure(2, "insufficient gas")).unwrap();
+    world.advance(60);
+    let pieces = evidence(&paper(), &[LegStatus::Escaped, LegStatus::Released, LegStatus::Absent]);
+    let changes: [fn(&mut Evidence); 5] = [
+        |leaf| leaf.status = LegStatus::Released,
+        |leaf| leaf.height += 1,
+        |leaf| leaf.block_hash = Hash32([1; 32]),
+        |leaf| leaf.tx_id = Hash32([1; 32]),
+        |leaf| leaf.time += 1,
+    ];
+    for change in changes {
+        let mut uncertified = pieces.clone();
+        change(&mut uncertified[0]);
+        let certificate = world.settled(id, Decision::Abort, &pieces);
+        let record = ExecuteMsg::Record { execution_id: id, evidence: uncertified, certificate };
+        refused(&world.send(&stranger, &record), "the certificate: signature 0: ");
+    }
+    assert!(!repeated(&world.record(id, Decision::Abort, pieces.clone())));
+    let record = world.execution(id);
+    assert_eq!(record.state, State::RolledBack);
+    assert_eq!(
+        (record.opened_at, record.decided_at, record.settled_at),
+        (opened_at, Some(opened_at + 30), Some(opened_at + 90))
+    );
+    assert_eq!(record.reason, Some(failure(2, "insufficient gas")));
+    assert_eq!(results(&world, id), [LegResult::Escaped, LegResult::Reverted, LegResult::NotPrepared]);
+    assert_eq!(record.legs.into_iter().filter_map(|leg| leg.settled).collect::<Vec<_>>(), pieces);
+
+    let stored = world.app.dump_wasm_raw(&world.coordinator);
+    world.advance(60);
+    assert!(repeated(&world.record(id, Decision::Abort, pieces)));
+    assert!(repeated(&world.record(id, Decision::Commit, evidence(&paper(), &[LegStatus::Finalized; 3]))));
+    assert_eq!(world.app.dump_wasm_raw(&world.coordinator), stored);
 }
