@@ -1,6 +1,7 @@
 //! EVM legs: a leaf counts once a receipt (or the empty slot) proves it under a header that enough endpoints give as final.
 //! A single endpoint can then neither invent an event nor a block; it can only be silent, or be caught.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use aes_config::{ChainConfig, ManifestChain};
 use aes_evidence::build::{BuildError, EvmProofBuilder};
 use aes_evidence::evm::EvmAnchors;
 use aes_evidence::Subject;
-use aes_protocol::{ChainId, Evidence, Hash32, Leg};
+use aes_protocol::{Bytes, ChainId, Evidence, Hash32, Leg};
 use futures::future::join_all;
 
 /// Seconds; longer than this no endpoint is waited for: there are others, and a request has ten.
@@ -31,6 +32,8 @@ pub struct Witnessed {
     preferred: AtomicUsize,
     /// so many have to say the same
     enough: usize,
+    /// the escrow and the hash of its code, without which an empty slot of it shows nothing
+    code: (Bytes, Hash32),
     liars: Liars,
 }
 
@@ -44,7 +47,8 @@ impl Witnessed {
             Ok(Endpoint { name, chain: EvmChain::new(id.clone(), &alone, entry)?, builder })
         };
         let endpoints = by_host(&settings.rpc).into_iter().map(endpoint).collect::<Result<_, ChainError>>()?;
-        Ok(Self { id: id.clone(), endpoints, preferred: AtomicUsize::new(0), enough, liars: Liars::new(id) })
+        let code = (entry.escrow.clone(), entry.code_hash);
+        Ok(Self { id: id.clone(), endpoints, preferred: AtomicUsize::new(0), enough, code, liars: Liars::new(id) })
     }
 
     pub fn health(&self) -> FollowHealth {
@@ -71,7 +75,8 @@ impl Witnessed {
         }
     }
 
-    /// What enough of the endpoints say alike; nothing is proved at this depth, and nothing but a reserve rests on it.
+    /// What enough of the endpoints say alike; nothing but a reserve rests on it. A receipt proof would show no more: it leads to
+    /// a block that is not final, and so to the same endpoints' word.
     pub async fn hold(&self, execution_id: &Hash32, leg: &Leg) -> Result<Option<Hold>, ChainError> {
         let asked = self.alive().map(|endpoint| endpoint.chain.hold(execution_id, leg, Depth::Soft));
         let answers = join_all(asked).await;
@@ -119,11 +124,15 @@ impl Witnessed {
             Ok(proof) => {
                 let blocks = proof.rests_on().unwrap_or_default();
                 let hashes = blocks.iter().map(|(hash, _)| *hash).collect();
-                let anchors = EvmAnchors { blocks: hashes, ..Default::default() };
-                if proof.verify(subject, &anchors).as_ref() != Ok(leaf) {
-                    return Err(self.caught(endpoint, "its proof is of another leaf than it told of"));
+                let code_hashes = BTreeMap::from([self.code.clone()]);
+                match proof.verify(subject, &EvmAnchors { blocks: hashes, code_hashes }) {
+                    Ok(proved) if proved == *leaf => blocks,
+                    Ok(_) => return Err(self.caught(endpoint, "its proof is of another leaf than it told of")),
+                    // the escrow has other code than the manifest says, which is no lie of the endpoint
+                    Err(error) => {
+                        return Err(ChainError::BadAnswer { chain: self.id.clone(), cause: error.to_string() })
+                    }
                 }
-                blocks
             }
             Err(error @ (BuildError::Contradiction(_) | BuildError::Proof(_))) => {
                 return Err(self.caught(endpoint, &format!("of {:?}: {error}", leaf.status)));

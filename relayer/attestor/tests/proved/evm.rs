@@ -6,6 +6,7 @@ mod evm_world;
 
 use aes_attestor::Witnessed;
 use aes_chains::{ChainError, EscrowMessage};
+use aes_config::ManifestChain;
 use aes_evidence::Subject;
 use aes_protocol::{Function, LegStatus};
 use evm_world::{hash, World, ALZ};
@@ -116,6 +117,20 @@ async fn an_evm_endpoint_that_lies_is_named_and_left_out() {
         let health = witnessed.health();
         assert!(health.liars.is_empty(), "{name}: {health:?}");
     }
+
+    // Never held: the empty slot counts under the code that the manifest names.
+    let (never, over) = (hash(2), evm_world::now() + 2);
+    let absent = world.evidence_as(&alice, &never, &leg, over, LegStatus::Absent).await;
+    let empty = Subject { execution_id: &never, leg: &leg, deadline: over };
+    let others = futures::future::join_all([(); 2].map(|()| Proxy::before(&world.anvil.rpc_url))).await;
+    let config = world.config(&[&others[0].url, &others[1].url], None);
+    let witnessed = Witnessed::new(&world.id(), &config, &world.entry, 2).unwrap();
+    assert_eq!(witnessed.evidence(&empty).await.unwrap(), Some(absent));
+    let other_code = ManifestChain { code_hash: hash(9), ..world.entry.clone() };
+    let witnessed = Witnessed::new(&world.id(), &config, &other_code, 2).unwrap();
+    let refused = witnessed.evidence(&empty).await.unwrap_err().to_string();
+    assert!(refused.contains("the account has code"), "{refused}");
+    assert!(witnessed.health().liars.is_empty());
 
     // Two URLs of one host are one word.
     let other_path = format!("{}/other", world.anvil.rpc_url);

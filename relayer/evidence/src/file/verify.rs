@@ -34,26 +34,26 @@ impl ProofFile {
         let verdicts = verdicts.chain(signed.filter(|finding| !needless(finding)).map(Finding::verdict));
         let whole = if ended { Verdict::Proved } else { Verdict::Incomplete };
         let verdict = verdicts.chain([home.finding.verdict()]).fold(whole, Verdict::max);
+        let phases = legs.iter().flat_map(|leg| [&leg.held, &leg.settled]).flat_map(|phase| &phase.anchors);
+        let rests_on = once(self.home_rests_on().into_iter().chain(phases.cloned()));
         let mut report =
-            Report { execution_id, verdict, home, legs, certificates, anchors: self.rests_on(), trust: Vec::new() };
+            Report { execution_id, verdict, home, legs, certificates, anchors: rests_on, trust: Vec::new() };
         report.trust = trust(&report, anchors);
         Ok(report)
     }
 
     /// The blocks that must be trusted, each once. A proof that cannot be read rests on nothing and proves nothing.
     pub fn rests_on(&self) -> Vec<Anchor> {
-        let home = self.home.iter().map(|home| home.rests_on(&self.execution.home_chain));
         let of_leg = |proofs: &LegProofs| {
             let shown = [&proofs.held, &proofs.settled].into_iter().flatten();
-            shown.map(|shown| shown.proof.rests_on(&proofs.leg.chain)).collect::<Vec<_>>()
+            shown.filter_map(|shown| shown.proof.rests_on(&proofs.leg.chain).ok()).flatten().collect::<Vec<_>>()
         };
-        let mut once: Vec<Anchor> = Vec::new();
-        for anchor in home.chain(self.legs.iter().flat_map(of_leg)).flatten().flatten() {
-            if !once.contains(&anchor) {
-                once.push(anchor);
-            }
-        }
-        once
+        once(self.home_rests_on().into_iter().chain(self.legs.iter().flat_map(of_leg)))
+    }
+
+    fn home_rests_on(&self) -> Vec<Anchor> {
+        let home = self.home.as_ref().and_then(|home| home.rests_on(&self.execution.home_chain).ok());
+        home.unwrap_or_default()
     }
 
     fn domain(&self) -> Domain {
@@ -211,6 +211,15 @@ impl ProofFile {
         };
         CertificateReport { statement: name, attestor_set: certificate.map(|of| of.attestor_set), finding }
     }
+}
+
+fn once(anchors: impl Iterator<Item = Anchor>) -> Vec<Anchor> {
+    anchors.fold(Vec::new(), |mut once, anchor| {
+        if !once.contains(&anchor) {
+            once.push(anchor);
+        }
+        once
+    })
 }
 
 /// What is proved; where only the anchor is missing, what would be proved with it.
