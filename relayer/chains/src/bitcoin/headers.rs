@@ -39,7 +39,7 @@ impl Headers {
     /// From an anchor that is trusted.
     pub fn new(chain: &ChainId, first: u64, anchor: Header) -> Result<Self, HeaderError> {
         let headers = Self { chain: chain.clone(), first, rows: vec![(anchor, anchor.work())] };
-        // a network whose work proves nothing is refused here
+        // a network whose targets are not known is refused here
         headers.tip_at(first, &anchor)?;
         Ok(headers)
     }
@@ -94,8 +94,9 @@ impl Headers {
     }
 
     fn tip_at(&self, height: u64, header: &Header) -> Result<HeaderTip, HeaderError> {
-        let epoch_start = self.at(anchor_below(height)).map_or(header.time, |first| first.time);
-        let (hash, bits) = (written(&header.block_hash()), header.bits.to_consensus());
+        // its own target may be an easier one than that of its 2016 (testnet4)
+        let first = self.at(anchor_below(height)).unwrap_or(header);
+        let (hash, bits, epoch_start) = (written(&header.block_hash()), first.bits.to_consensus(), first.time);
         HeaderTip::new(&self.chain, &Checkpoint { height, hash, time: header.time, bits, epoch_start })
     }
 }
