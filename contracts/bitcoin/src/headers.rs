@@ -129,7 +129,6 @@ fn params(chain: &ChainId) -> Result<Params, HeaderError> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
