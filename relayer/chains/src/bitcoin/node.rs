@@ -9,7 +9,7 @@ use aes_config::ChainConfig;
 use aes_protocol::{ChainId, ChainKind};
 use bitcoin::block::Header;
 use bitcoin::consensus::encode::{deserialize_hex, serialize_hex};
-use bitcoin::{Amount, Block, BlockHash, FeeRate, OutPoint, Script, ScriptBuf, Transaction, TxOut, Txid};
+use bitcoin::{Amount, Block, BlockHash, FeeRate, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
 use serde::Deserialize;
 use serde_json::{json, Value};
 
@@ -268,7 +268,7 @@ impl Node {
 pub fn is_block(block: &Block, hash: &BlockHash) -> bool {
     let Some(coinbase) = block.txdata.first().filter(|first| first.is_coinbase()) else { return false };
     let mut once = BTreeSet::new();
-    let commits = |script: &Script| script.len() >= 38 && script.as_bytes().starts_with(&COMMITMENT);
+    let commits = |script: &bitcoin::Script| script.len() >= 38 && script.as_bytes().starts_with(&COMMITMENT);
     let witnesses = coinbase.output.iter().any(|output| commits(&output.script_pubkey));
     block.block_hash() == *hash
         && block.txdata.iter().all(|tx| once.insert(tx.compute_txid()))
