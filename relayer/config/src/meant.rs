@@ -1,29 +1,29 @@
 //! One kind of table serves every kind of chain: a key that this chain's kind does not read, or a price in the wrong unit,
 //! is somebody's mistake, and is named before anything starts.
 
-use aes_protocol::{ChainId, ChainKind};
+use aes_protocol::ChainKind;
 
-use crate::file::{ChainConfig, Config, DeployChain, FollowConfig};
+use crate::file::{ChainConfig, Config, FollowConfig};
 
 /// More for a unit of gas or a virtual byte than any chain has ever asked: wei, or sat for the whole transaction, is meant.
 const MOST_GWEI: u64 = 1_000_000;
 const MOST_SAT: u64 = 100_000;
 
-/// What is wrong, and where: `chains."eip155:1".bitcoin: only Bitcoin has it; …`.
+/// What is wrong, and where: `chains."eip155:1".bitcoin: only Bitcoin chains have it; …`.
 pub(crate) fn mistake(config: &Config) -> Option<String> {
-    let of_chain = |(id, chain): (&ChainId, &ChainConfig)| {
+    let in_chains = config.chains.iter().find_map(|(id, chain)| {
         let (key, why) = in_chain(id.kind(), chain)?;
         Some(format!("chains.\"{id}\".{key}: {why}"))
-    };
-    let of_deploy = |(id, chain): (&ChainId, &DeployChain)| {
-        let misplaced = id.kind() == ChainKind::Cosmos && chain.initial_supply.is_some();
-        misplaced.then(|| format!("deploy.chains.\"{id}\".initial_supply: {}", not_for("EVM and Bitcoin chains")))
-    };
-    let stalled = config.relay.iter().flat_map(|relay| relay.stalled_after.keys());
-    let unknown = stalled.clone().find(|id| !config.chains.contains_key(id));
-    let in_chains = config.chains.iter().find_map(of_chain);
-    let in_deploy = config.deploy.iter().flat_map(|deploy| &deploy.chains).find_map(of_deploy);
-    let in_relay = unknown
+    });
+    let mut chains_of_deploy = config.deploy.iter().flat_map(|deploy| &deploy.chains);
+    let in_deploy = chains_of_deploy
+        .find(|(id, chain)| id.kind() == ChainKind::Cosmos && chain.initial_supply.is_some())
+        .map(|(id, _)| format!("deploy.chains.\"{id}\".initial_supply: {}", not_for("EVM and Bitcoin chains")));
+    let in_relay = config
+        .relay
+        .iter()
+        .flat_map(|relay| relay.stalled_after.keys())
+        .find(|id| !config.chains.contains_key(id))
         .map(|id| format!("relay.stalled_after.\"{id}\": there is no [chains.\"{id}\"]; add it, or take the line out"));
     in_chains.or(in_deploy).or(in_relay)
 }

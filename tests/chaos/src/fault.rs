@@ -62,6 +62,12 @@ impl Blow {
 }
 
 impl Trouble {
+    /// That there can be without this node.
+    pub fn without(node: Node) -> Vec<Self> {
+        let is_its = |trouble: &Self| matches!(trouble, Self::NodePaused(of) | Self::NodeStopped(of) | Self::Reorg(of) if *of == node);
+        Self::all().into_iter().filter(|trouble| !is_its(trouble)).collect()
+    }
+
     pub fn all() -> Vec<Self> {
         let nodes = Node::ALL.into_iter().flat_map(|node| [Self::NodePaused(node), Self::NodeStopped(node)]);
         let reorgs = [Node::Polygon, Node::Ethereum, Node::Bitcoin].map(Self::Reorg);

@@ -30,7 +30,7 @@ async fn main() -> Result<ExitCode> {
     let seed = seed.unwrap_or_else(rand::random);
     println!("seed {seed}");
     let report = tokio::select! {
-        report = run(Options { executions, users, seed, data, every_step: true }) => report?,
+        report = run(Options { executions, users, seed, data, whole: true }) => report?,
         // processes and nodes end with the run
         _ = tokio::signal::ctrl_c() => bail!("stopped"),
     };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aes_cli::context::Context;
 use aes_cli::devnet::{BitcoinOptions, RELAYER, USER};
+use aes_coordinator::msg::State;
 use aes_e2e::net::{Balances, Net};
 use anyhow::Result;
 use futures::stream::{self, StreamExt};
@@ -23,6 +24,9 @@ use crate::wish::Wish;
 /// After the storm, for what is still on its way: past every deadline.
 const QUIET: Duration = Duration::from_secs(400);
 const LOOK: Duration = Duration::from_secs(2);
+const FAR: u64 = 600;
+/// Between blocks of an EVM chain in a short storm.
+const HASTE: Duration = Duration::from_millis(300);
 
 pub struct Options {
     pub executions: usize,
@@ -31,8 +35,9 @@ pub struct Options {
     pub seed: u64,
     /// none: a temporary folder
     pub data: Option<PathBuf>,
-    /// what the storm did not come to is struck after it, each step at an execution of its own
-    pub every_step: bool,
+    /// with Bitcoin, and what the storm did not come to is struck after it, each step at an execution of its own; else a
+    /// storm that is over soon
+    pub whole: bool,
 }
 
 pub struct Report {
@@ -45,7 +50,10 @@ pub struct Report {
 pub async fn run(options: Options) -> Result<Report> {
     let mut net = Net::start(|devnet| {
         (devnet.attestors, devnet.relayer) = (false, false);
-        devnet.bitcoin = Some(BitcoinOptions::default());
+        match options.whole {
+            true => devnet.bitcoin = Some(BitcoinOptions::default()),
+            false => devnet.evm_block_time = HASTE,
+        }
         if let Some(data) = &options.data {
             devnet.data_dir = data.clone();
         }
@@ -57,6 +65,9 @@ pub async fn run(options: Options) -> Result<Report> {
     let wishes: Vec<Wish> = (0..options.executions).map(|_| Wish::by(&mut dice, &net)).collect::<Result<_>>()?;
     let users = Users::new(&net.devnet.config_file(USER), net.devnet.account(RELAYER)?.cosmos).await?;
     let fleet = Fleet::start(&net).await?;
+    if options.whole {
+        come_by_alz_on_bitcoin(&net).await?;
+    }
 
     let (done, is_done) = watch::channel(false);
     let mut storm = || Storm::new(StdRng::seed_from_u64(dice.gen()), is_done.clone());
@@ -69,7 +80,7 @@ pub async fn run(options: Options) -> Result<Report> {
     tokio::try_join!(living, processes.strike_processes(&fleet), world.trouble_the_world(&mut net, &fleet))?;
 
     fleet.fair_weather();
-    if options.every_step {
+    if options.whole {
         processes.strike_the_rest(&net, &fleet).await?;
     }
     let tally = quiet(&net, &fleet, &before).await?;
@@ -79,6 +90,17 @@ pub async fn run(options: Options) -> Result<Report> {
     processes.fired.0.into_iter().for_each(|(kind, count)| *fired.0.entry(kind).or_default() += count);
     let Storm { first_actions, ended_by_themselves, .. } = processes;
     Ok(Report { tally, fired, first_actions, ended_by_themselves })
+}
+
+/// Out of the vault, as everybody does; in several outputs, since each is spent once a block.
+async fn come_by_alz_on_bitcoin(net: &Net) -> Result<()> {
+    let (_, account) = net.devnet.bitcoin_account(USER)?;
+    let mut legs = vec![net.leg("polygon lock 436")?];
+    legs.extend((51..=58).map(|amount| format!("bitcoin unlock {amount} to {account}")));
+    let execution = net.open_in(&net.user, &legs, FAR).await?;
+    net.prepare_all(&execution).await?;
+    net.until_state(&execution.execution_id, State::Finalized).await?;
+    Ok(())
 }
 
 /// Until nothing is wrong any more, or for as long as it may be.

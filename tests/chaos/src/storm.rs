@@ -142,7 +142,11 @@ impl Storm {
 
     pub async fn trouble_the_world(&mut self, net: &mut Net, fleet: &Fleet) -> Result<()> {
         while !self.is_over() {
-            for trouble in self.shuffled(Trouble::all()) {
+            let all = match net.devnet.bitcoin {
+                Some(_) => Trouble::all(),
+                None => Trouble::without(Node::Bitcoin),
+            };
+            for trouble in self.shuffled(all) {
                 self.rest(1000..4000).await;
                 if self.is_over() {
                     break;

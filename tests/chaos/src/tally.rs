@@ -50,7 +50,7 @@ impl Tally {
                     tally.partial.push(execution.execution_id);
                 }
                 if commit {
-                    pay(&mut expected, context, &execution)?;
+                    pay(&mut expected, net, context, &execution)?;
                 }
             }
         }
@@ -113,15 +113,21 @@ async fn is_whole(context: &Context, execution: &ExecutionResponse) -> Result<bo
 }
 
 /// What a committed execution moves.
-fn pay(balances: &mut BTreeMap<String, i128>, context: &Context, execution: &ExecutionResponse) -> Result<()> {
+fn pay(
+    balances: &mut BTreeMap<String, i128>,
+    net: &Net,
+    context: &Context,
+    execution: &ExecutionResponse,
+) -> Result<()> {
     for leg in execution.legs.iter().map(|entry| &entry.leg) {
         let chain = context.chain(&leg.chain)?.name();
         let amount = i128::try_from(leg.amount.u128())?;
+        let to = if leg.to == net.account_on(&leg.chain, USER)? { USER } else { RECIPIENT };
         let moves = match leg.function {
-            Function::Transfer => [(USER, -amount), (RECIPIENT, amount)],
+            Function::Transfer => [(USER, -amount), (to, amount)],
             Function::Lock => [(USER, -amount), ("vault", amount)],
-            Function::Unlock => [("vault", -amount), (RECIPIENT, amount)],
-            Function::Mint => [("issued", amount), (RECIPIENT, amount)],
+            Function::Unlock => [("vault", -amount), (to, amount)],
+            Function::Mint => [("issued", amount), (to, amount)],
             Function::Burn => [(USER, -amount), ("issued", -amount)],
         };
         for (who, change) in moves {

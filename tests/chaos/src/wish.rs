@@ -2,8 +2,9 @@
 
 use aes_cli::amount;
 use aes_e2e::net::Net;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 use rand::Rng;
 
 /// Base units, at most: every digit of an amount counts.
@@ -35,7 +36,10 @@ impl Wish {
             2 => (Habit::Deposits, dice.gen_range(15..60)),
             _ => (Habit::Deposits, 300),
         };
-        let kind = KINDS[dice.gen_range(0..KINDS.len())];
+        let is_there =
+            |kind: &Kind| net.devnet.bitcoin.is_some() || !kind.iter().any(|(what, _)| what.starts_with("bitcoin"));
+        let kinds: Vec<Kind> = KINDS.iter().copied().filter(is_there).collect();
+        let kind = kinds.choose(dice).context("a kind")?;
         let legs = kind.iter().map(|(what, share)| {
             let amount = match share {
                 Share::A => a,
@@ -57,8 +61,10 @@ enum Share {
 
 use Share::{Both, A, B};
 
+type Kind = &'static [(&'static str, Share)];
+
 /// What goes in is what comes out.
-const KINDS: &[&[(&str, Share)]] = &[
+const KINDS: &[Kind] = &[
     &[("polygon lock", Both), ("allianza unlock", A), ("ethereum mint", B)],
     &[("polygon lock", Both), ("allianza unlock", A), ("ethereum mint", B)],
     &[("ethereum lock", Both), ("polygon mint", A), ("allianza unlock", B)],
