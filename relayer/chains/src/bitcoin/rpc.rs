@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::liars::Liars;
 
+pub const NO_ONE_HONEST: &str = "every endpoint was caught lying; the log and GET /v1/health say at what";
 const REST: Duration = Duration::from_secs(15);
 
 /// What the codes of a node's errors mean, as far as we act on them.
@@ -145,7 +146,7 @@ impl Endpoints {
         Err(RpcError::NoAnswer(match (causes.is_empty(), self.endpoints.is_empty()) {
             (false, _) => causes.join("; "),
             (_, true) => "the rpc list is empty".into(),
-            (_, false) => "every endpoint was caught lying; the log and GET /v1/health say at what".into(),
+            (_, false) => NO_ONE_HONEST.into(),
         }))
     }
 

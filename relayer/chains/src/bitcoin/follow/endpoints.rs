@@ -10,6 +10,7 @@ use futures::stream::{self, StreamExt};
 use super::super::evidence::unwritten;
 use super::super::headers::{Branch, Headers};
 use super::super::node::{is_block, Node};
+use super::super::rpc::NO_ONE_HONEST;
 use super::{Followed, Follower, HEADERS};
 use crate::error::ChainError;
 
@@ -41,8 +42,17 @@ impl Follower {
         if let Some(kept) = kept.filter(|kept| kept.hash_at(anchor.height) == Some(hash)) {
             return Ok(kept);
         }
-        let header = self.node.header(hash).await?;
-        Headers::new(&self.node.id, anchor.height, header).map_err(|error| self.node.refused(error.to_string()))
+        let mut silent = self.node.unreachable(NO_ONE_HONEST);
+        for (_, node) in self.honest() {
+            match node.header(hash).await {
+                Ok(header) => {
+                    let headers = Headers::new(&self.node.id, anchor.height, header);
+                    return headers.map_err(|error| self.node.refused(error.to_string()));
+                }
+                Err(error) => silent = error,
+            }
+        }
+        Err(silent)
     }
 
     /// What each endpoint has beyond the followed chain. True where one of them has still more than could be asked for at once.
@@ -66,9 +76,7 @@ impl Follower {
         match silent {
             _ if heard => Ok(more),
             Some(error) => Err(error),
-            None => {
-                Err(self.node.unreachable("every endpoint was caught lying; the log and GET /v1/health say at what"))
-            }
+            None => Err(self.node.unreachable(NO_ONE_HONEST)),
         }
     }
 
@@ -100,11 +108,11 @@ impl Follower {
             }
             next = low.midpoint(high.saturating_add(1));
         }
-        if low == anchor && top >= anchor && !self.shares(node, anchor).await? {
-            return Err(Unseen::Lie(format!(
-                "its block {anchor} is not the manifest's anchor {}",
-                self.followed.anchor.hash
-            )));
+        if low == anchor {
+            let (own, its) = (unwritten(&self.followed.anchor.hash), node.hash_at(anchor).await?);
+            if let Some(other) = its.filter(|its| *its != own) {
+                return Err(Unseen::Lie(format!("its block {anchor}, {other}, is not the manifest's anchor {own}")));
+            }
         }
         let Some(mut branch) = self.headers(|headers| headers.branch(low)).flatten() else { return Ok(None) };
         // enough to outdo what is followed, and no more than that at once

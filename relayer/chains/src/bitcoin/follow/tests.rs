@@ -281,12 +281,15 @@ async fn a_chain_without_the_anchor_is_another_one() {
     let folder = tempfile::tempdir().unwrap();
     let (own, other) = (with(&genesis(), 2_040, 0), with(&genesis(), 2_050, 1));
     let (told, liar) = (Told::of(own.clone()).await, Told::of(other).await);
-    let following = follow(&[&told, &liar], &own[..=2_016], folder.path());
+    // the one that is asked first knows nothing yet
+    let syncing = Told::of(genesis()).await;
+    let following = follow(&[&syncing, &told, &liar], &own[..=2_016], folder.path());
     until_at(&following, &own).await;
     until("named", || !following.follower.health().liars.is_empty()).await;
     let liars = following.follower.health().liars;
     let (name, lie) = liars.into_iter().next().unwrap();
     assert!(liar.url.ends_with(&name) && lie.contains("is not the manifest's anchor"), "{name}: {lie}");
+    assert_eq!(following.follower.health().liars.len(), 1);
 }
 
 #[test]
