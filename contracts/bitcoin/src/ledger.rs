@@ -157,6 +157,11 @@ impl Ledger {
         Ok(())
     }
 
+    /// What the last block spent, and the outputs with ALZ that it made; what came and went within it is in both.
+    pub fn last_block(&self) -> (&[(OutPoint, Holding)], &[OutPoint]) {
+        self.undo.back().map_or((&[], &[]), |undo| (&undo.spent, &undo.created))
+    }
+
     /// Takes the last block back; the tip that is now the last.
     pub fn undo(&mut self) -> Result<Tip, LedgerError> {
         let undo = self.undo.pop_back().ok_or(LedgerError::TooDeep)?;

@@ -108,34 +108,25 @@ impl Index {
 
     /// The next block. On an error nothing has changed.
     pub fn apply(&mut self, block: &Block) -> Result<(), LedgerError> {
-        let mut spends = Vec::new();
-        let mut moving = Vec::new();
-        for tx in &block.txdata {
-            let mut moves = false;
-            for input in &tx.input {
-                if let Some(holding) = self.ledger.holding(&input.previous_output) {
-                    spends.push((input.previous_output, holding.clone(), tx.compute_txid()));
-                    moves = true;
-                }
-            }
-            let etches = || tx.compute_txid() == self.ledger.etched().txid;
-            if moves || etches() {
-                moving.push(tx);
-            }
-        }
         self.ledger.apply(block)?;
         let height = self.ledger.tip().height;
-        for (outpoint, holding, by) in spends {
-            self.ended.insert(outpoint, Ended { holding, by, height });
+        // a hold and its settlement may be in one block, after a reorg
+        let (spent, made) = self.ledger.last_block();
+        let spent: BTreeMap<&OutPoint, &Holding> =
+            spent.iter().map(|(outpoint, holding)| (outpoint, holding)).collect();
+        for outpoint in made {
+            let holding = self.ledger.holding(outpoint).or(spent.get(outpoint).copied());
+            if let Some(holding) = holding {
+                self.by_script.entry(holding.script_pubkey.clone()).or_default().insert(*outpoint);
+            }
+            self.txs.insert(outpoint.txid, height);
         }
-        for tx in moving {
-            let txid = tx.compute_txid();
-            self.txs.insert(txid, height);
-            for (vout, output) in (0u32..).zip(&tx.output) {
-                let outpoint = OutPoint { txid, vout };
-                if self.ledger.holding(&outpoint).is_some() {
-                    self.by_script.entry(output.script_pubkey.clone()).or_default().insert(outpoint);
-                }
+        for tx in &block.txdata {
+            for outpoint in tx.input.iter().map(|input| input.previous_output) {
+                let Some(holding) = spent.get(&outpoint) else { continue };
+                let by = tx.compute_txid();
+                self.txs.insert(by, height);
+                self.ended.insert(outpoint, Ended { holding: (*holding).clone(), by, height });
             }
         }
         for txid in self.coins.apply(block, height) {
@@ -279,6 +270,34 @@ mod tests {
         let elsewhere = block(BlockHash::from_byte_array([1; 32]), 1_002, Vec::new());
         assert!(matches!(index.apply(&elsewhere), Err(LedgerError::NotNext { .. })));
         assert_eq!(index.tip(), before, "a block that is not the next one changes nothing");
+    }
+
+    #[test]
+    fn what_comes_and_goes_within_a_block_is_seen() {
+        let mut etching = pays(OutPoint { txid: Txid::from_byte_array([5; 32]), vout: 0 }, 1);
+        // a runestone: an etching (2: 1) with a premine of 5 (6: 5)
+        let runestone = ScriptBuf::from_bytes(vec![0x6a, 0x5d, 4, 2, 1, 6, 5]);
+        etching.output.push(TxOut { value: Amount::ZERO, script_pubkey: runestone });
+        let start = Tip { height: 20, hash: BlockHash::from_byte_array([20; 32]) };
+        let etched = Etched { id: RuneId { block: 21, tx: 1 }, txid: etching.compute_txid(), premine: 5 };
+        let first = |tx: &Transaction| OutPoint { txid: tx.compute_txid(), vout: 0 };
+        let deposit = pays(first(&etching), 2);
+        let settlement = pays(first(&deposit), 3);
+        let mut index = Index::new(etched, start, (990..1_001).collect(), None);
+        index.apply(&block(start.hash, 1_001, vec![pays(OutPoint::null(), 1), etching.clone()])).unwrap();
+        let before = index.tip();
+        let both = vec![pays(OutPoint::null(), 1), deposit.clone(), settlement.clone()];
+        index.apply(&block(before.hash, 1_002, both)).unwrap();
+
+        let hold = index.seen(&first(&deposit), 22).unwrap();
+        assert_eq!((hold.holding.alz, hold.spent), (5, Some((settlement.compute_txid(), 22))));
+        assert_eq!(index.seen_at(&script(2), 22), [hold]);
+        assert_eq!(index.height_of(&settlement.compute_txid()), Some(22));
+        assert_eq!(index.seen(&first(&settlement), 22).unwrap().spent, None);
+
+        assert_eq!(index.undo().unwrap(), before);
+        assert_eq!((index.seen(&first(&deposit), 22), index.seen_at(&script(2), 22)), (None, Vec::new()));
+        assert_eq!(index.seen(&first(&etching), 22).unwrap().spent, None);
     }
 
     #[test]
