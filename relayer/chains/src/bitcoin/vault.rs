@@ -3,6 +3,7 @@
 //! goes to the current set's on the way.
 
 use std::sync::Weak;
+use std::time::Duration;
 
 use aes_bitcoin::{AttestorKeys, VaultCoin, MAX_VAULT_INPUTS, MAX_VAULT_OUTPUTS};
 use aes_coordinator::msg::State;
@@ -12,6 +13,8 @@ use crate::error::ChainError;
 
 /// Outputs over this many times the wanted number are joined.
 const TOO_MANY: usize = 4;
+/// Where no block comes so long: an attestor that did not sign may be back long before the next one.
+const EVERY: Duration = Duration::from_secs(15);
 
 /// One rearrangement: these outputs into these amounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,23 +24,26 @@ struct Rearrangement {
 }
 
 impl BitcoinChain {
-    /// For a relayer with a key: a task of its own, woken by each block, that ends with the adapter.
+    /// For a relayer with a key: a task of its own, woken by each block and now and then, that ends with the adapter.
     pub(super) fn keep_vault(&self) {
         if self.wallet.is_none() {
             return;
         }
         let (chain, mut ticks): (Weak<Self>, _) = (self.own.clone(), self.following.follower.ticks());
         tokio::spawn(async move {
-            while ticks.changed().await.is_ok() {
+            loop {
+                if let Ok(Err(_)) = tokio::time::timeout(EVERY, ticks.changed()).await {
+                    return;
+                }
                 let Some(chain) = chain.upgrade() else { return };
                 if let Err(error) = chain.unpin_decided().await {
-                    tracing::info!("{error}; vault outputs stay kept for their legs until the next block");
+                    tracing::info!("{error}; vault outputs stay kept for their legs for a while");
                 }
                 if let Err(error) = chain.bump_rearrangements().await {
-                    tracing::info!("{error}; a split or a join pays as before until the next block");
+                    tracing::info!("{error}; a split or a join pays as before for a while");
                 }
                 if let Err(error) = chain.rearrange_if_needed().await {
-                    tracing::info!("{error}; the vault stays as it is until the next block");
+                    tracing::info!("{error}; the vault stays as it is for a while");
                 }
                 if let Err(error) = chain.release_late().await {
                     tracing::info!("{error}; late holds are looked for again");

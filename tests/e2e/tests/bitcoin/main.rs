@@ -78,6 +78,7 @@ async fn bitcoin_without_a_relayer_all_the_time() -> Result<()> {
         &own,
         disks::a_relayer_that_lost_its_disk_goes_on,
         disks::a_lock_on_its_way_needs_no_disk_but_the_journals,
+        reorgs::a_hold_that_a_reorg_drops_after_the_commit_is_settled_once,
     ));
     failed.extend(play!(
         &own.net,
