@@ -1,4 +1,4 @@
-//! A step struck at an execution of its own, by waiting until that is there: nothing is left to the moment.
+//! What is struck at an execution of its own. A step waits until that is there: nothing is left to the moment.
 
 use aes_cli::context::Context;
 use aes_coordinator::msg::{ExecutionResponse, State};
@@ -13,6 +13,13 @@ const FAR: u64 = 600;
 /// Of two chains, which settle side by side.
 const LEGS: [&str; 2] = ["polygon lock 2", "ethereum mint 2"];
 
+/// Something that is on its way, opened and paid for by `wallet`.
+pub async fn begin(net: &Net, wallet: &Context) -> Result<ExecutionResponse> {
+    let execution = net.open_in(wallet, &net.legs(&LEGS)?, FAR).await?;
+    net.prepare_all_in(wallet, &execution).await?;
+    Ok(execution)
+}
+
 /// The execution, opened and paid for by `wallet`, and who was killed; `None`: nobody came to this step.
 pub async fn strike_alone(
     net: &Net,
@@ -23,8 +30,7 @@ pub async fn strike_alone(
     if step.once == Once::Opened {
         step.arm(fleet);
     }
-    let execution = net.open_in(wallet, &net.legs(&LEGS)?, FAR).await?;
-    net.prepare_all_in(wallet, &execution).await?;
+    let execution = begin(net, wallet).await?;
     if step.once != Once::Opened {
         let is_there = async || Ok(is_at(net, wallet, &execution, step.once).await?.then_some(()));
         until(wallet.home.ticks(), "far enough", is_there).await?;

@@ -35,8 +35,8 @@ pub struct Options {
     pub seed: u64,
     /// none: a temporary folder
     pub data: Option<PathBuf>,
-    /// with Bitcoin, and what the storm did not come to is struck after it, each step at an execution of its own; else a
-    /// storm that is over soon
+    /// with Bitcoin, and what the storm did not come to is struck after it, each kind at an execution of its own; else a storm
+    /// that is over soon
     pub whole: bool,
 }
 
@@ -81,6 +81,8 @@ pub async fn run(options: Options) -> Result<Report> {
 
     fleet.fair_weather();
     if options.whole {
+        world.trouble_the_rest(&mut net, &fleet).await?;
+        fleet.fair_weather();
         processes.strike_the_rest(&net, &fleet).await?;
     }
     let tally = quiet(&net, &fleet, &before).await?;

@@ -14,12 +14,12 @@ use rand::Rng;
 use tokio::sync::watch;
 use tokio::time::{sleep, Instant};
 
-use crate::alone::strike_alone;
+use crate::alone::{begin, strike_alone};
 use crate::fault::{Blow, Fired, Node, Trouble};
 use crate::fleet::{Fleet, Part};
-use crate::step::{Struck, STEPS};
+use crate::step::Struck;
 
-/// For a step struck alone: a busy machine may be late once.
+/// For what is struck alone: a busy machine may be late once.
 const TRIES: usize = 3;
 const GAS_MONEY: u128 = 1000 * 10u128.pow(18);
 
@@ -116,23 +116,58 @@ impl Storm {
         Ok(true)
     }
 
-    /// The steps that the storm did not come to, each at an execution of its own.
+    /// What the storm did not come to, each at an execution of its own.
     pub async fn strike_the_rest(&mut self, net: &Net, fleet: &Fleet) -> Result<()> {
+        let _going_on = self.goes_on();
         let wallet = Context::open(&net.devnet.config_file(USER)).await?;
-        for step in STEPS {
-            let blow = Blow::KilledAt(step);
+        for blow in Blow::all() {
             for _ in 0..TRIES {
                 if self.fired.has(blow) {
                     break;
                 }
-                let (_, struck) = strike_alone(net, &wallet, fleet, step).await.with_context(|| blow.to_string())?;
-                if self.learn_from(struck) {
+                let struck = match blow {
+                    Blow::KilledAt(step) => {
+                        let (_, struck) = strike_alone(net, &wallet, fleet, step).await?;
+                        self.learn_from(struck)
+                    }
+                    _ => {
+                        begin(net, &wallet).await?;
+                        self.strike(fleet, blow).await?
+                    }
+                };
+                if struck {
                     self.tell(&blow);
                     self.fired.count(blow);
                 }
             }
         }
         Ok(())
+    }
+
+    /// The same, of nodes and links.
+    pub async fn trouble_the_rest(&mut self, net: &mut Net, fleet: &Fleet) -> Result<()> {
+        let _going_on = self.goes_on();
+        let wallet = Context::open(&net.devnet.config_file(USER)).await?;
+        for trouble in Trouble::all() {
+            for _ in 0..TRIES {
+                if self.fired.has(trouble) {
+                    break;
+                }
+                begin(net, &wallet).await.with_context(|| format!("before {trouble}"))?;
+                if self.trouble(net, fleet, trouble).await.with_context(|| trouble.to_string())? {
+                    self.tell(&trouble);
+                    self.fired.count(trouble);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The users are done, but not the strikes: for as long as this is kept.
+    fn goes_on(&mut self) -> watch::Sender<bool> {
+        let (going_on, done) = watch::channel(false);
+        self.done = done;
+        going_on
     }
 
     fn learn_from(&mut self, struck: Option<Struck>) -> bool {
