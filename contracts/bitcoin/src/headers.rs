@@ -99,8 +99,8 @@ impl HeaderTip {
         Ok(target.to_work())
     }
 
-    /// Of its 2016, and its own: on test networks a block that says to be 20 minutes later than the one before has the
-    /// easiest there is, except where a 2016 begins (BIP-94).
+    /// Of its 2016, and its own: on testnet4 a block that says to be 20 minutes later than the one before has the easiest
+    /// there is, except where a 2016 begins (BIP-94).
     fn bits_of_next(&self, epoch_begins: bool, time: u32) -> (CompactTarget, CompactTarget) {
         if epoch_begins {
             let timespan = u64::from(self.time.saturating_sub(self.epoch_start));
@@ -108,7 +108,7 @@ impl HeaderTip {
             return (bits, bits);
         }
         let is_late = time > self.time.saturating_add(LATE);
-        let rule = match self.params.allow_min_difficulty_blocks && is_late {
+        let rule = match self.params.network == Network::Testnet4 && is_late {
             true => self.params.max_attainable_target.to_compact_lossy(),
             false => self.bits,
         };

@@ -196,8 +196,8 @@ fn a_block_of_mainnet_proves_its_transaction_and_no_mutation_proves_another() {
         |proof: &Inclusion| verify(MAINNET, proof, &anchors),
         &leaf,
     );
-    // Where work is worth nothing, and under a checkpoint of another chain.
-    assert!(cause(verify(TESTNET, &recorded.proof, &anchors)).contains("no network whose work proves anything"));
+    // Where targets are not known, and under a checkpoint of another chain.
+    assert!(cause(verify(TESTNET, &recorded.proof, &anchors)).contains("no network whose targets are known"));
     let elsewhere = upon(&Mined { proof: recorded.proof.clone(), anchors: anchors.clone() }, |checkpoint| {
         checkpoint.hash = number(5)
     });
