@@ -61,9 +61,14 @@ impl Liars {
 
 /// The URLs of each host, in the order of the list: whoever runs it can lie behind all of them.
 pub fn by_host(endpoints: &[Endpoint]) -> Vec<(String, Vec<Endpoint>)> {
-    let mut hosts: Vec<(String, Vec<Endpoint>)> = vec![];
+    grouped(endpoints, Endpoint::to_string)
+}
+
+/// The same of anything that has a host's name.
+pub(crate) fn grouped<T: Clone>(endpoints: &[T], name: impl Fn(&T) -> String) -> Vec<(String, Vec<T>)> {
+    let mut hosts: Vec<(String, Vec<T>)> = vec![];
     for endpoint in endpoints {
-        let name = endpoint.to_string();
+        let name = name(endpoint);
         match hosts.iter_mut().find(|(known, _)| *known == name) {
             Some((_, same)) => same.push(endpoint.clone()),
             None => hosts.push((name, vec![endpoint.clone()])),

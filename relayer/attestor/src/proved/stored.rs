@@ -16,6 +16,9 @@ use super::chain::Followed;
 use super::endpoints::Endpoint;
 use super::headers::Believed;
 
+/// ABCI: a key of the wasm module, with its proof where one is asked for.
+const KEYS: &str = "/store/wasm/key";
+
 #[async_trait]
 impl Prover for Followed {
     /// After the newest block that a header proves; where a node says that it has changed in the newest block of all,
@@ -86,7 +89,7 @@ impl Followed {
         let endpoint = self.endpoints.alive().into_iter().next()?;
         let ask = |key: &Vec<u8>| {
             let key = store_key(contract.as_slice(), key);
-            endpoint.rpc.abci_query(Some("/store/wasm/key".to_owned()), key, None, false)
+            endpoint.rpc.abci_query(Some(KEYS.to_owned()), key, None, false)
         };
         let answers = try_join_all(keys.iter().map(ask)).await.ok()?;
         let heights = || answers.iter().map(|answer| answer.height.value());
@@ -111,7 +114,7 @@ enum NoValue {
 
 async fn ask(endpoint: &Endpoint, contract: &Bytes, key: &[u8], height: u64) -> Result<AbciQuery, NoValue> {
     let at = Height::try_from(height).map_err(|cause| NoValue::Silent(cause.to_string()))?;
-    let path = Some("/store/wasm/key".to_owned());
+    let path = Some(KEYS.to_owned());
     let asked = endpoint.rpc.abci_query(path, store_key(contract.as_slice(), key), Some(at), true);
     let answer = asked.await.map_err(|error| NoValue::Silent(error.to_string()))?;
     if answer.code.is_err() {

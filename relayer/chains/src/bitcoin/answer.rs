@@ -114,8 +114,7 @@ impl BitcoinChain {
         payer: &Payer,
     ) -> Result<ToSign, ChainError> {
         let escrow = self.sets.escrow().await?;
-        let to = escrow.sets.current().map(AttestorKeys::set_id);
-        let to = to.ok_or_else(|| self.node.refused("there is no attestor set yet"))?;
+        let to = self.current_set(&escrow)?;
         let coins = self.own_vault_coins(coins).await?;
         if !is_a_rearrangement(&coins, amounts, to) {
             return Err(self

@@ -129,7 +129,7 @@ impl BitcoinChain {
             let (amount, most) = (leg.amount, self.terms.max_leg);
             return Err(self.node.refused(format!("{amount} base units are over the largest leg, {most}")));
         }
-        let current = escrow.sets.current().ok_or_else(|| self.node.refused("there is no attestor set yet"))?;
+        let current = self.current_set(escrow)?;
         let now = self.following.follower.index(|index| index.median_time_past(index.tip().height))?;
         let now = now.ok_or_else(|| self.node.bad_answer("the chain has no median time yet"))?;
         let refund = RefundDelay::until(now, deadline.saturating_add(self.terms.escape_delay));
@@ -137,7 +137,7 @@ impl BitcoinChain {
             self.node
                 .refused("the deadline and the escape delay are over 388 days away, more than Bitcoin's CSV can say")
         })?;
-        let script = escrow.account_hold(execution_id, leg, current.set_id(), key, refund);
+        let script = escrow.account_hold(execution_id, leg, current, key, refund);
         script.map_err(|error| self.node.refused(error.to_string()))
     }
 

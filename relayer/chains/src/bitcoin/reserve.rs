@@ -76,8 +76,8 @@ impl BitcoinChain {
         let mut taken = self.taken(Some(leg));
         taken.extend(elsewhere);
         let pinned = self.pinned_vault_coins(escrow, leg).await?;
-        let coins = match pinned.split_first() {
-            Some((first, others)) => self.vault_coins_with(escrow, amount, first, others, taken)?,
+        let coins = match pinned.first() {
+            Some(first) => self.vault_coins_with(escrow, amount, first.set_id, pinned, taken)?,
             None => self.free_vault_coins(escrow, amount, taken).await?,
         };
         Ok(self.claims.claim(coins))
@@ -110,8 +110,7 @@ impl BitcoinChain {
         execution_id: &Hash32,
         leg: &Leg,
     ) -> Result<HoldScript, ChainError> {
-        let current = escrow.sets.current().ok_or_else(|| self.node.refused("there is no attestor set yet"))?;
-        let script = self.scripts.reserve(escrow, execution_id, leg, current.set_id());
+        let script = self.scripts.reserve(escrow, execution_id, leg, self.current_set(escrow)?);
         script.map_err(|error| self.node.refused(error.to_string()))
     }
 
@@ -126,16 +125,11 @@ impl BitcoinChain {
         for keys in escrow.sets.iter() {
             let of_set: Vec<VaultCoin> = all.iter().filter(|coin| coin.set_id == keys.set_id()).copied().collect();
             while let Some(chosen) = choose_coins(&of_set, amount, &taken) {
-                let mut spent_elsewhere = BTreeSet::new();
-                for coin in &chosen {
-                    if !self.node.is_unspent(coin.outpoint).await? {
-                        spent_elsewhere.insert(coin.outpoint);
-                    }
-                }
-                if spent_elsewhere.is_empty() {
+                let spent = self.spent_on_the_way(&chosen).await?;
+                if spent.is_empty() {
                     return Ok(chosen);
                 }
-                taken.extend(spent_elsewhere);
+                taken.extend(spent);
             }
         }
         let there = all.iter().map(|coin| coin.alz).fold(0, u128::saturating_add);
@@ -156,28 +150,37 @@ impl BitcoinChain {
         }
         let mut coins = self.vault_coins(escrow)?;
         coins.retain(|coin| pinned.contains(&coin.outpoint));
-        for VaultCoin { outpoint, .. } in &coins {
-            if !self.node.is_unspent(*outpoint).await? {
-                return Err(self
-                    .node
-                    .later(format!("the leg's hold may be on its way: a transaction spends {outpoint}")));
+        match self.spent_on_the_way(&coins).await?.first() {
+            Some(outpoint) => {
+                Err(self.node.later(format!("the leg's hold may be on its way: a transaction spends {outpoint}")))
             }
+            None => Ok(coins),
         }
-        Ok(coins)
     }
 
-    /// Those, all of them: attestors that signed for different ones all sign a move that spends each; and more where they
+    /// Those that a transaction in the mempool spends.
+    pub(super) async fn spent_on_the_way(&self, coins: &[VaultCoin]) -> Result<BTreeSet<OutPoint>, ChainError> {
+        let mut spent = BTreeSet::new();
+        for coin in coins {
+            if !self.node.is_unspent(coin.outpoint).await? {
+                spent.insert(coin.outpoint);
+            }
+        }
+        Ok(spent)
+    }
+
+    /// Those of one set, all of them: attestors that signed for different ones all sign a move that spends each; and more where they
     /// are too few.
     fn vault_coins_with(
         &self,
         escrow: &Escrow,
         amount: u128,
-        first: &VaultCoin,
-        others: &[VaultCoin],
+        set_id: u64,
+        mut coins: Vec<VaultCoin>,
         mut taken: BTreeSet<OutPoint>,
     ) -> Result<Vec<VaultCoin>, ChainError> {
-        let of_set = |coin: &VaultCoin| coin.set_id == first.set_id;
-        let mut coins: Vec<VaultCoin> = std::iter::once(*first).chain(others.iter().copied()).filter(of_set).collect();
+        let of_set = |coin: &VaultCoin| coin.set_id == set_id;
+        coins.retain(of_set);
         let missing = amount.saturating_sub(coins.iter().map(|coin| coin.alz).fold(0, u128::saturating_add));
         if missing == 0 {
             return Ok(coins);

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{json, Value};
 use tokio::time::Instant;
 
-use crate::liars::Liars;
+use crate::liars::{grouped, Liars};
 
 pub const NO_ONE_HONEST: &str = "every endpoint was caught lying; the log and GET /v1/health say at what";
 const REST: Duration = Duration::from_secs(15);
@@ -97,19 +97,11 @@ impl Endpoints {
 
     /// Those of each host by themselves, under its name: whoever runs it can lie behind all its URLs.
     pub fn each(&self) -> Vec<(String, Self)> {
-        let mut hosts: Vec<(String, Self)> = vec![];
-        for endpoint in &self.endpoints {
-            let name = endpoint.at.to_string();
-            match hosts.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, same)) => same.endpoints.push(endpoint.clone()),
-                None => {
-                    let (genesis, http, liars) = (self.genesis.clone(), self.http.clone(), self.liars.clone());
-                    let endpoints = vec![endpoint.clone()];
-                    hosts.push((name, Self { genesis, http, endpoints, liars, next_id: AtomicU64::new(1) }));
-                }
-            }
-        }
-        hosts
+        let alone = |(name, endpoints)| {
+            let (genesis, http, liars) = (self.genesis.clone(), self.http.clone(), self.liars.clone());
+            (name, Self { genesis, http, endpoints, liars, next_id: AtomicU64::new(1) })
+        };
+        grouped(&self.endpoints, |endpoint| endpoint.at.to_string()).into_iter().map(alone).collect()
     }
 
     pub fn liars(&self) -> &Liars {

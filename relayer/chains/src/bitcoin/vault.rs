@@ -64,10 +64,8 @@ impl BitcoinChain {
             };
             (self.claims.claim(coins), amounts)
         };
-        for VaultCoin { outpoint, .. } in &claim.coins {
-            if !self.node.is_unspent(*outpoint).await? {
-                return Err(self.node.later(format!("another relayer's transaction spends {outpoint}")));
-            }
+        if let Some(outpoint) = self.spent_on_the_way(&claim.coins).await?.first() {
+            return Err(self.node.later(format!("another relayer's transaction spends {outpoint}")));
         }
         tracing::info!(chain = %self.node.id, "the vault: {} outputs become {}", claim.coins.len(), amounts.len());
         self.rearrange(claim.coins.clone(), amounts).await?;

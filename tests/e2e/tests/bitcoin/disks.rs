@@ -13,7 +13,7 @@ use aes_protocol::ChainId;
 use anyhow::{Context as _, Result};
 use bitcoin::OutPoint;
 
-use crate::{Own, FAR};
+use crate::{Own, CHANGED, FAR, LOCK_OF_THREE};
 
 /// Its database, its index, and the transactions that it had sent.
 fn lose_the_relayers_disk(net: &Net) -> Result<()> {
@@ -65,7 +65,7 @@ pub async fn a_lock_on_its_way_needs_no_disk_but_the_journals(own: &Own) -> Resu
     let net = &own.net;
     let first = Part::relayer(net).await?;
     let before = net.balances().await?;
-    let execution = net.open(&["bitcoin lock 7", "polygon lock 1", "ethereum unlock 8"], FAR).await?;
+    let execution = net.open(&LOCK_OF_THREE, FAR).await?;
     let deposit = Prepare::new(execution.execution_id, 0).run(&net.user).await?.transaction.context("a deposit")?;
     let hold = OutPoint { txid: deposit.parse()?, vout: 0 };
     net.until_held_at(&execution, 0, Depth::Final).await?;
@@ -87,13 +87,5 @@ pub async fn a_lock_on_its_way_needs_no_disk_but_the_journals(own: &Own) -> Resu
     let done = net.until_state(&execution.execution_id, State::Finalized).await;
     second.stop().await?;
     done?;
-    let expected = changes(&[
-        ("bitcoin user", "-7"),
-        ("bitcoin vault", "+7"),
-        ("polygon user", "-1"),
-        ("polygon vault", "+1"),
-        ("ethereum vault", "-8"),
-        ("ethereum recipient", "+8"),
-    ]);
-    same("changes", &net.balances().await?.since(&before), &expected)
+    same("changes", &net.balances().await?.since(&before), &changes(&CHANGED))
 }

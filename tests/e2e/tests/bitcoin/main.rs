@@ -22,6 +22,16 @@ use futures::future::try_join_all;
 use tokio::sync::Mutex;
 
 const FAR: u64 = 600;
+/// A lock here, and what waits for it elsewhere; and what it comes to.
+const LOCK_OF_THREE: [&str; 3] = ["bitcoin lock 7", "polygon lock 1", "ethereum unlock 8"];
+const CHANGED: [(&str, &str); 6] = [
+    ("bitcoin user", "-7"),
+    ("bitcoin vault", "+7"),
+    ("polygon user", "-1"),
+    ("polygon vault", "+1"),
+    ("ethereum vault", "-8"),
+    ("ethereum recipient", "+8"),
+];
 /// sat a virtual byte, where `bump_soon` has set it
 const MAX_FEE: u64 = 6;
 

@@ -11,17 +11,7 @@ use aes_protocol::ChainId;
 use anyhow::{ensure, Context as _, Result};
 use serde_json::json;
 
-use crate::{Own, FAR};
-
-const LEGS: [&str; 3] = ["bitcoin lock 7", "polygon lock 1", "ethereum unlock 8"];
-const CHANGES: [(&str, &str); 6] = [
-    ("bitcoin user", "-7"),
-    ("bitcoin vault", "+7"),
-    ("polygon user", "-1"),
-    ("polygon vault", "+1"),
-    ("ethereum vault", "-8"),
-    ("ethereum recipient", "+8"),
-];
+use crate::{Own, CHANGED, FAR, LOCK_OF_THREE};
 
 /// The hold is in the newest block, so that what is final stays; two blocks without it are more work. The deposit is in the
 /// mempool again then, and comes back with the next block.
@@ -44,7 +34,7 @@ async fn drop_hold(net: &Net, execution: &ExecutionResponse) -> Result<()> {
 
 pub async fn a_hold_that_a_reorg_drops_is_not_there(net: &Net) -> Result<()> {
     let before = net.balances().await?;
-    let execution = net.open(&LEGS, FAR).await?;
+    let execution = net.open(&LOCK_OF_THREE, FAR).await?;
     node(net)?.stop_mining();
     let dropped = drop_hold(net, &execution).await;
     node(net)?.mine_at_interval();
@@ -52,7 +42,7 @@ pub async fn a_hold_that_a_reorg_drops_is_not_there(net: &Net) -> Result<()> {
     net.until_held(&execution, 0).await?;
     net.prepare(&execution, 1).await?;
     net.until_state(&execution.execution_id, State::Finalized).await?;
-    same("changes", &net.balances().await?.since(&before), &changes(&CHANGES))
+    same("changes", &net.balances().await?.since(&before), &changes(&CHANGED))
 }
 
 /// Deeper than what was called final, when the other chains have settled already: nothing is paid twice, and attestors say
@@ -61,7 +51,7 @@ pub async fn a_hold_that_a_reorg_drops_after_the_commit_is_settled_once(own: &Ow
     let net = &own.net;
     let relayer = Part::relayer(net).await?;
     let before = net.balances().await?;
-    let execution = net.open(&LEGS, FAR).await?;
+    let execution = net.open(&LOCK_OF_THREE, FAR).await?;
     net.prepare(&execution, 0).await?;
     net.until_held_at(&execution, 0, Depth::Final).await?;
     node(net)?.stop_mining();
@@ -89,7 +79,7 @@ pub async fn a_hold_that_a_reorg_drops_after_the_commit_is_settled_once(own: &Ow
     }
     net.until_state(&execution.execution_id, State::Finalized).await?;
     relayer.stop().await?;
-    same("changes", &net.balances().await?.since(&before), &changes(&CHANGES))
+    same("changes", &net.balances().await?.since(&before), &changes(&CHANGED))
 }
 
 async fn drop_final_hold(net: &Net, execution: &ExecutionResponse) -> Result<()> {
