@@ -16,13 +16,16 @@ link() { # link <name> <binary>: by a rename, since a node may be starting right
 
 case $1 in
 wasmd)
-	link wasmd "$(tools/wasmd/build.sh)"
+	binary=$(tools/wasmd/build.sh) # by itself: the shell overlooks a failure within an argument
+	link wasmd "$binary"
 	;;
 btcd)
-	link btcd "$(tools/btcd/build.sh)"
+	binary=$(tools/btcd/build.sh)
+	link btcd "$binary"
 	;;
 geth)
-	link geth "$(tools/geth/build.sh)"
+	binary=$(tools/geth/build.sh)
+	link geth "$binary"
 	;;
 anvil)
 	# A copy: the checkout it comes from may be deleted while another one uses the cache.

@@ -9,7 +9,6 @@ key=$(cat go.mod go.sum | sha256sum | cut -c1-16)
 out=$cache/wasmd-$key
 
 if [ ! -x "$out/wasmd" ]; then
-	wasmvm=$(go list -m -f '{{.Dir}}' github.com/CosmWasm/wasmvm/v3)
 	case $(go env GOOS)/$(go env GOARCH) in
 		linux/amd64) lib=libwasmvm.x86_64.so ;;
 		linux/arm64) lib=libwasmvm.aarch64.so ;;
@@ -22,6 +21,8 @@ if [ ! -x "$out/wasmd" ]; then
 	go build -mod=readonly -o "$tmp/wasmd" \
 		-ldflags "-s -w -X github.com/cosmos/cosmos-sdk/version.AppName=wasmd -X github.com/cosmos/cosmos-sdk/version.Version=$(go list -m -f '{{.Version}}' github.com/CosmWasm/wasmd) -extldflags '-Wl,-rpath,\$ORIGIN'" \
 		github.com/CosmWasm/wasmd/cmd/wasmd
+	# After the build, which downloads: before it, a module has no folder.
+	wasmvm=$(go list -m -f '{{.Dir}}' github.com/CosmWasm/wasmvm/v3)
 	install -m 755 "$wasmvm/internal/api/$lib" "$tmp/$lib"
 	chmod 755 "$tmp"
 	# A rename is atomic: nobody ever sees half a build. If somebody else was faster, theirs is the same.
