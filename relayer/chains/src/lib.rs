@@ -8,6 +8,7 @@ pub mod cosmos;
 mod error;
 pub mod evm;
 mod home;
+mod http;
 mod liars;
 
 pub use chain::{

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aes_chains::cosmos::rpc_client;
 use aes_chains::Liars;
 use aes_evidence::cosmos::Hop;
 use aes_protocol::ChainId;
@@ -13,8 +14,7 @@ use tendermint::block::Height;
 use tendermint::validator::{Info, Set};
 use tendermint_light_client::types::{LightBlock, PeerId};
 use tendermint_proto::v0_38::types::ValidatorSet as RawSet;
-use tendermint_rpc::client::CompatMode;
-use tendermint_rpc::{Client, Error, HttpClient, HttpClientUrl, Paging};
+use tendermint_rpc::{Client, Error, HttpClient, Paging};
 
 pub(super) struct Endpoint {
     /// without what may be secret in the URL
@@ -46,10 +46,9 @@ impl Endpoints {
     pub fn new(chain: &ChainId, urls: &[aes_config::Endpoint], timeout: Duration) -> Result<Self, Error> {
         let timeout = timeout.min(LONGEST_WAIT);
         let endpoint = |(position, at): (u8, &aes_config::Endpoint)| {
-            let url: HttpClientUrl = at.expose().as_str().parse()?;
             Ok(Arc::new(Endpoint {
                 name: at.to_string(),
-                rpc: HttpClient::builder(url).compat_mode(CompatMode::V0_38).timeout(timeout).build()?,
+                rpc: rpc_client(at, timeout)?,
                 peer: PeerId::new([position; 20]),
             }))
         };

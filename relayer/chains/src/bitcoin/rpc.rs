@@ -1,7 +1,6 @@
 //! The wire: JSON-RPC over HTTP to a list of endpoints, as Bitcoin Core and btcd both speak it (docs/bitcoin.md). One that
 //! does not answer is rested for a while and the next is asked, so a dead node costs one time-out and not one a request.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{json, Value};
 use tokio::time::Instant;
 
+use crate::http::{self, cause_of};
 use crate::liars::{grouped, Liars};
 
 pub const NO_ONE_HONEST: &str = "every endpoint was caught lying; the log and GET /v1/health say at what";
@@ -90,7 +90,7 @@ impl Endpoints {
             Arc::new(Endpoint { at: at.clone(), checked, resting_until })
         };
         let endpoints = endpoints.iter().map(endpoint).collect();
-        let http = reqwest::Client::builder().timeout(timeout).no_proxy().build().map_err(|error| cause_of(&error))?;
+        let http = http::client(timeout).map_err(|error| cause_of(&error))?;
         let liars = Arc::new(Liars::new(chain));
         Ok(Self { genesis: chain.reference().into(), http, endpoints, liars, next_id: AtomicU64::new(1) })
     }
@@ -189,13 +189,5 @@ impl Endpoints {
             (_, Some(result)) => Ok(Ok(result)),
             _ => Err(format!("HTTP {status}, neither a result nor an error")),
         }
-    }
-}
-
-/// reqwest says what failed, and only its sources say why.
-fn cause_of(error: &dyn StdError) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", cause_of(source)),
-        None => error.to_string(),
     }
 }

@@ -11,6 +11,7 @@ use tendermint_rpc::error::{Error, ErrorDetail};
 use tendermint_rpc::{Client, HttpClient, HttpClientUrl};
 
 use crate::error::ChainError;
+use crate::http;
 
 pub(super) struct Endpoints {
     chain: ChainId,
@@ -40,11 +41,9 @@ enum Failure {
 impl Endpoints {
     pub fn new(chain: ChainId, urls: &[aes_config::Endpoint], timeout: Duration) -> Result<Self, Error> {
         let endpoint = |at: &aes_config::Endpoint| {
-            let url: HttpClientUrl = at.expose().as_str().parse()?;
-            let client = HttpClient::builder(url).compat_mode(CompatMode::V0_38).timeout(timeout).build()?;
             Ok(Endpoint {
                 name: at.to_string(),
-                client,
+                client: rpc_client(at, timeout)?,
                 checked: AtomicBool::new(false),
                 denounced: AtomicBool::new(false),
             })
@@ -115,6 +114,13 @@ impl Endpoints {
         endpoint.checked.store(true, Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// Asks nothing yet.
+pub fn rpc_client(at: &aes_config::Endpoint, timeout: Duration) -> Result<HttpClient, Error> {
+    let url: HttpClientUrl = at.expose().as_str().parse()?;
+    let client = http::client(timeout).map_err(Error::http)?;
+    HttpClient::builder(url).compat_mode(CompatMode::V0_38).client(client).build()
 }
 
 /// No answer at all, or one that cannot be read.

@@ -21,6 +21,7 @@ mod transactions;
 pub use account::{account_of, bech32_of, AccountTextError};
 pub use client::{CosmosClient, SetupError};
 pub use deploy::Coin;
+pub use endpoints::rpc_client;
 pub use escrow::CosmosChain;
 pub use home::CosmosHome;
 pub use proved::Prover;

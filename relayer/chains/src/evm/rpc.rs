@@ -1,7 +1,6 @@
 //! The wire: JSON-RPC over HTTP to a list of endpoints. One that does not answer is rested for a while and the next
 //! is asked, so a dead node costs one time-out and not one for each request. The simulation has a wire of its own.
 
-use std::error::Error as StdError;
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,6 +14,8 @@ use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 use serde_json::{json, Value};
+
+use crate::http::{self, cause_of};
 
 const REST: Duration = Duration::from_secs(15);
 /// EIP-1474: more requests than the node takes
@@ -120,7 +121,7 @@ impl Endpoints {
             resting_until: Mutex::new(None),
         };
         let endpoints = endpoints.iter().map(endpoint).collect();
-        let http = reqwest::Client::builder().timeout(timeout).no_proxy().build().map_err(|error| cause_of(&error))?;
+        let http = http::client(timeout).map_err(|error| cause_of(&error))?;
         Ok(Self { chain_number, http, endpoints, next_id: AtomicU64::new(1) })
     }
 
@@ -200,13 +201,5 @@ impl Wire for Endpoints {
             }
         }
         Err(if causes.is_empty() { "the rpc list is empty".into() } else { causes.join("; ") })
-    }
-}
-
-/// reqwest says what failed, and only its sources say why.
-fn cause_of(error: &dyn StdError) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", cause_of(source)),
-        None => error.to_string(),
     }
 }

@@ -266,6 +266,7 @@ fn show_added(net: &Devnet, screen: &Screen, id: Hash32) -> Result<()> {
     let timings = Store::open(&net.options.data_dir.join("relayer.sqlite"))?.timings(&id)?;
     ensure!(!timings.is_empty(), "the relayer wrote down no times for execution {id}");
     screen.say("\n⏱  What the relayer added, from reading the decision to handing the release to the chain's node");
+    screen.say("   (with the wait for the home chain's next block, whose header proves the decision; one comes about every quarter second here)");
     for timing in timings {
         let added = timing.handed_over_at.saturating_sub(timing.decision_seen_at);
         screen.say(format_args!("   {:<40} {}.{:03} ms", timing.chain.as_str(), added / 1000, added % 1000));

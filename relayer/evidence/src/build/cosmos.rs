@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aes_chains::cosmos::rpc_client;
 use aes_chains::ChainError;
 use aes_config::Endpoint;
 use aes_protocol::{Bytes, Certificate, ChainId, Domain, Evidence, Hash32, LegStatus};
@@ -10,8 +11,7 @@ use tendermint::evidence::ConflictingBlock;
 use tendermint::validator::{Info, Set};
 use tendermint_proto::v0_38::types as raw;
 use tendermint_proto::Protobuf;
-use tendermint_rpc::client::CompatMode;
-use tendermint_rpc::{Client, HttpClient, HttpClientUrl, Paging};
+use tendermint_rpc::{Client, HttpClient, Paging};
 
 use super::certificates::{self, Wanted};
 use super::BuildError;
@@ -41,7 +41,7 @@ impl CosmosProofBuilder {
     pub async fn connect(chain: &ChainId, rpc: &[Endpoint]) -> Result<Self, BuildError> {
         let mut causes = Vec::new();
         for endpoint in rpc {
-            match Self::answering(chain, endpoint.expose().as_str()).await {
+            match Self::answering(chain, endpoint).await {
                 Ok(rpc) => return Ok(Self { chain: chain.clone(), rpc }),
                 Err(cause) => causes.push(format!("{endpoint}: {cause}")),
             }
@@ -49,10 +49,8 @@ impl CosmosProofBuilder {
         Err(ChainError::Unreachable { chain: chain.clone(), cause: causes.join("; ") }.into())
     }
 
-    async fn answering(chain: &ChainId, url: &str) -> Result<HttpClient, String> {
-        let url: HttpClientUrl = url.parse().map_err(|_| "it is no URL".to_owned())?;
-        let builder = HttpClient::builder(url).compat_mode(CompatMode::V0_38).timeout(PATIENCE);
-        let rpc = builder.build().map_err(|error| error.to_string())?;
+    async fn answering(chain: &ChainId, endpoint: &Endpoint) -> Result<HttpClient, String> {
+        let rpc = rpc_client(endpoint, PATIENCE).map_err(|error| error.detail().to_string())?;
         let status = rpc.status().await.map_err(|error| error.detail().to_string())?;
         let network = status.node_info.network.as_str();
         if network == chain.reference() {
