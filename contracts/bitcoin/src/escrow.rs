@@ -30,16 +30,16 @@ pub enum EscrowError {
     Keys(#[from] KeysError),
     #[error(transparent)]
     Script(#[from] ScriptError),
-    #[error("leg {leg}: {source}")]
-    Payee { leg: u8, source: PayeeError },
+    #[error("leg {leg}: {cause}")]
+    Payee { leg: u8, cause: PayeeError },
     #[error("leg {leg} is on {got}, this escrow on {wanted}")]
     Chain { leg: u8, got: ChainId, wanted: ChainId },
     #[error("leg {leg} names escrow {got}, this one is {wanted}")]
     Escrow { leg: u8, got: Bytes, wanted: Bytes },
     #[error("leg {leg}: a {function} is held from {wanted}")]
     Source { leg: u8, function: &'static str, wanted: &'static str },
-    #[error("leg {leg}: {source}")]
-    Leg { leg: u8, source: aes_protocol::LegError },
+    #[error("leg {leg}: {cause}")]
+    Leg { leg: u8, cause: aes_protocol::LegError },
     #[error("leg {leg}: the settlement's fee is over what an amount can say")]
     Fee { leg: u8 },
 }
@@ -110,7 +110,7 @@ impl Escrow {
 
     fn check_leg(&self, leg: &Leg, source: Source) -> Result<(), EscrowError> {
         let index = leg.index;
-        leg.validate().map_err(|source| EscrowError::Leg { leg: index, source })?;
+        leg.validate().map_err(|cause| EscrowError::Leg { leg: index, cause })?;
         if leg.chain != self.chain {
             return Err(EscrowError::Chain { leg: index, got: leg.chain.clone(), wanted: self.chain.clone() });
         }

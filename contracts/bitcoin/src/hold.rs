@@ -77,7 +77,7 @@ impl HoldScript {
             Source::Reserve => Locked::by_attestors(binding, vault.keys())?,
         };
         let account =
-            |role, script: &[u8]| payee(role, script).map_err(|source| EscrowError::Payee { leg: index, source });
+            |role, script: &[u8]| payee(role, script).map_err(|cause| EscrowError::Payee { leg: index, cause });
         let in_vault = vault.script_pubkey().clone();
         let release = match source {
             Source::Account { .. } => account("from", &leg.from.0)?,

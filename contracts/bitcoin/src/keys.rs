@@ -17,8 +17,8 @@ pub struct AttestorKeys {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeysError {
-    #[error("attestor set {set_id}: {source}")]
-    Set { set_id: u64, source: aes_protocol::SetError },
+    #[error("attestor set {set_id}: {cause}")]
+    Set { set_id: u64, cause: aes_protocol::SetError },
     #[error(
         "attestor set {set_id}: attestor {position} has no BIP-340 key; give the x-only key of its Bitcoin signer"
     )]
@@ -54,7 +54,7 @@ pub enum SignatureError {
 impl AttestorKeys {
     pub fn new(set: &AttestorSet) -> Result<Self, KeysError> {
         let set_id = set.id;
-        set.validate().map_err(|source| KeysError::Set { set_id, source })?;
+        set.validate().map_err(|cause| KeysError::Set { set_id, cause })?;
         let mut keys: Vec<XOnlyPublicKey> = Vec::with_capacity(set.attestors.len());
         for (position, attestor) in set.attestors.iter().enumerate() {
             let key = XOnlyPublicKey::from_slice(&attestor.bitcoin_key.0)

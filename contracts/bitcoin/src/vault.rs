@@ -50,8 +50,8 @@ pub enum VaultError {
     Script(#[from] ScriptError),
     #[error(transparent)]
     Settle(#[from] SettleError),
-    #[error("vault input {input}: {source}")]
-    Signature { input: usize, source: SignatureError },
+    #[error("vault input {input}: {cause}")]
+    Signature { input: usize, cause: SignatureError },
     #[error("{got} lists of signatures for {wanted} {what} inputs")]
     Inputs { what: &'static str, got: usize, wanted: usize },
     #[error("1 to {MAX_VAULT_INPUTS} vault outputs go in and 1 to {MAX_VAULT_OUTPUTS} come out at once, got {0}")]
@@ -220,7 +220,7 @@ impl VaultSpend {
         let (by_vault, by_payer) = tx.input.split_at_mut(of_vault);
         let parts = by_vault.iter_mut().zip(&self.vaults).zip(attestors).zip(&sighashes);
         for (input, (((txin, vault), signatures), sighash)) in parts.enumerate() {
-            vault.keys().check(sighash, signatures).map_err(|source| VaultError::Signature { input, source })?;
+            vault.keys().check(sighash, signatures).map_err(|cause| VaultError::Signature { input, cause })?;
             let signed: Vec<_> = signatures.iter().map(|by| (by.key, by.signature)).collect();
             satisfy(&vault.locked, vault.locked.leaf(0)?.hash, txin, &signed)?;
         }

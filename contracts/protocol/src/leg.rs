@@ -68,8 +68,8 @@ pub struct Leg {
 pub enum LegError {
     #[error("leg {0}: amount is zero; give at least one base unit")]
     ZeroAmount(u8),
-    #[error("leg {index}: {side}: {source}")]
-    Account { index: u8, side: &'static str, source: AccountError },
+    #[error("leg {index}: {side}: {cause}")]
+    Account { index: u8, side: &'static str, cause: AccountError },
     #[error("leg {index}: {function} has no '{side}' account; leave it empty (0x)")]
     UnexpectedAccount { index: u8, side: &'static str, function: &'static str },
     #[error("leg {0}: nothing is minted on Bitcoin, where ALZ is a premined rune; use unlock")]
@@ -102,11 +102,11 @@ impl Leg {
             [("from", &self.from, self.function.is_account_sourced()), ("to", &self.to, self.function.has_recipient())]
         {
             if wanted {
-                self.chain.check_account(account).map_err(|source| LegError::Account { index, side, source })?;
+                self.chain.check_account(account).map_err(|cause| LegError::Account { index, side, cause })?;
             } else if !account.is_empty() {
                 return Err(LegError::UnexpectedAccount { index, side, function: self.function.name() });
             }
         }
-        self.chain.check_account(&self.escrow).map_err(|source| LegError::Account { index, side: "escrow", source })
+        self.chain.check_account(&self.escrow).map_err(|cause| LegError::Account { index, side: "escrow", cause })
     }
 }

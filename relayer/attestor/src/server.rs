@@ -90,12 +90,12 @@ async fn cosign(
     let Json(body) = body.map_err(|error| Refusal::Http { status: error.status(), detail: error.body_text() })?;
     match attestor.cosign(&body).await {
         Ok(cosigned) => {
-            tracing::info!(chain = %body.chain, request = ?body.request, "signed");
+            tracing::info!(chain = %body.chain, request = %body.request, "signed");
             metrics().statements.add(["signed"], 1);
             Ok(Json(cosigned))
         }
         Err(refusal) => {
-            tracing::info!(chain = %body.chain, request = ?body.request, refused = refusal.code().name(), %refusal, "refused");
+            tracing::info!(chain = %body.chain, request = %body.request, refused = refusal.code().name(), %refusal, "refused");
             Err(counted(refusal))
         }
     }

@@ -1,5 +1,6 @@
 //! `aes`: deploy, attest, relay, and a user's hand on an execution.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -77,16 +78,29 @@ enum Command {
     Completions(completions::Completions),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let aes = Aes::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: no threads to work with: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(answer(&aes));
+    // What still watches a chain would log, while it is taken down, that its connection went away.
+    std::mem::forget(runtime);
+    code
+}
+
+async fn answer(aes: &Aes) -> ExitCode {
     if let Err(error) = keep_out_of_core_dumps() {
         eprintln!("error: this process cannot keep its keys out of core dumps: {error}");
         return ExitCode::FAILURE;
     }
     let quiet = matches!(aes.command, Command::Demo(_));
     let ran = match log_to_stderr(aes.json, quiet) {
-        Ok(()) => run(&aes).await,
+        Ok(()) => run(aes).await,
         Err(error) => Err(error),
     };
     match ran {
@@ -113,7 +127,8 @@ fn log_to_stderr(json: bool, quiet: bool) -> Result<()> {
     let filter = EnvFilter::try_from_env("AES_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     // whatever AES_LOG says: below info it prints URLs whole, with the passwords in them
     let filter = filter.add_directive("tendermint_rpc=info".parse()?);
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let is_terminal = std::io::stderr().is_terminal();
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal);
     if json {
         logs.json().init();
     } else {

@@ -17,8 +17,8 @@ use crate::token::TokenRef;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("config file {}: {source}; write one (aes.example.toml explains every key) or name it with --config", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
+    #[error("config file {}: {cause}; write one (aes.example.toml explains every key) or name it with --config", path.display())]
+    Read { path: PathBuf, cause: std::io::Error },
     /// without the text itself: a line of it can hold a secret
     #[error("config file {}, line {line}: {cause}", path.display())]
     Parse { path: PathBuf, line: usize, cause: String },
@@ -214,7 +214,7 @@ fn default_bump() -> u64 {
 
 impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Read { path: path.into(), cause })?;
         let mut config: Self = toml::from_str(&text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
             let before = text.get(..start).unwrap_or_default();

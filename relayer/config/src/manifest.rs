@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    #[error("manifest {}: {source}; run `aes deploy` first", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
-    #[error("manifest {}: {source}", path.display())]
-    Write { path: PathBuf, source: std::io::Error },
+    #[error("manifest {}: {cause}; run `aes deploy` first", path.display())]
+    Read { path: PathBuf, cause: std::io::Error },
+    #[error("manifest {}: {cause}", path.display())]
+    Write { path: PathBuf, cause: std::io::Error },
     #[error("manifest {}: {cause}; it is written by `aes deploy`, not by hand", path.display())]
     Parse { path: PathBuf, cause: String },
     #[error("manifest {}: has format {found}, this program reads {known}; use the `aes` of the release that wrote it", path.display())]
@@ -99,7 +99,7 @@ impl Manifest {
         struct Format {
             version: u32,
         }
-        let text = std::fs::read_to_string(path).map_err(|source| ManifestError::Read { path: path.into(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|cause| ManifestError::Read { path: path.into(), cause })?;
         let parse = |error: serde_json::Error| ManifestError::Parse { path: path.into(), cause: error.to_string() };
         let Format { version: found } = serde_json::from_str(&text).map_err(parse)?;
         if found != Self::VERSION {
@@ -109,7 +109,7 @@ impl Manifest {
     }
 
     pub fn save(&self, path: &Path) -> Result<(), ManifestError> {
-        write_whole(path, self).map_err(|source| ManifestError::Write { path: path.into(), source })
+        write_whole(path, self).map_err(|cause| ManifestError::Write { path: path.into(), cause })
     }
 
     pub fn chain(&self, id: &ChainId) -> Result<&ManifestChain, ManifestError> {

@@ -9,10 +9,10 @@ pub enum Error {
     NotInstalled { name: &'static str, variable: &'static str },
     #[error("{variable} names {path}, which is no file: correct or unset it")]
     NoSuchBinary { variable: &'static str, path: PathBuf },
-    #[error("cannot {doing} {path}: {source}")]
-    File { doing: &'static str, path: PathBuf, source: std::io::Error },
-    #[error("cannot run {program}: {source}")]
-    Spawn { program: PathBuf, source: std::io::Error },
+    #[error("cannot {doing} {path}: {cause}")]
+    File { doing: &'static str, path: PathBuf, cause: std::io::Error },
+    #[error("cannot run {program}: {cause}")]
+    Spawn { program: PathBuf, cause: std::io::Error },
     #[error("`{command}` failed: {output}")]
     Command { command: String, output: String },
     #[error("{path} is not what the node should have written ({reason}): is the node binary another version?")]
@@ -23,14 +23,14 @@ pub enum Error {
     Timeout { node: String, what: &'static str, waited: Duration, log: PathBuf, tail: String },
     #[error("{method} at {url} failed: {reason}")]
     Rpc { url: String, method: String, reason: String },
-    #[error("cannot signal {node} (pid {pid}): {source}")]
-    Signal { node: String, pid: u32, source: nix::Error },
+    #[error("cannot signal {node} (pid {pid}): {cause}")]
+    Signal { node: String, pid: u32, cause: nix::Error },
 }
 
 impl Error {
     /// For `map_err` on file operations.
     pub(crate) fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |source| Self::File { doing, path, source }
+        move |cause| Self::File { doing, path, cause }
     }
 }

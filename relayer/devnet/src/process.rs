@@ -52,7 +52,7 @@ impl Process {
             .stdout(out)
             .stderr(err)
             .spawn()
-            .map_err(|source| Error::Spawn { program: program.into(), source })?;
+            .map_err(|cause| Error::Spawn { program: program.into(), cause })?;
         let guard = Command::new("/bin/sh")
             .args(["-c", "read -r _; kill -s KILL -- \"-$1\"", "guard"])
             .arg(node.id().to_string())
@@ -63,11 +63,11 @@ impl Process {
             .spawn();
         match guard {
             Ok(guard) => Ok(Self { name, log, log_start, node, guard, reaped: false }),
-            Err(source) => {
+            Err(cause) => {
                 // Nobody would watch over it: better no node than one that may stay for ever.
                 let _ = node.kill();
                 let _ = node.wait();
-                Err(Error::Spawn { program: "/bin/sh".into(), source })
+                Err(Error::Spawn { program: "/bin/sh".into(), cause })
             }
         }
     }
@@ -101,11 +101,7 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) -> Result<(), Error> {
-        killpg(self.group(), signal).map_err(|source| Error::Signal {
-            node: self.name.clone(),
-            pid: self.pid(),
-            source,
-        })
+        killpg(self.group(), signal).map_err(|cause| Error::Signal { node: self.name.clone(), pid: self.pid(), cause })
     }
 
     /// Asks the node to stop, and kills it when it does not.
@@ -153,8 +149,7 @@ impl Process {
     }
 
     fn exit(&mut self) -> Result<Option<String>, Error> {
-        let status =
-            self.node.try_wait().map_err(|source| Error::Spawn { program: self.name.clone().into(), source })?;
+        let status = self.node.try_wait().map_err(|cause| Error::Spawn { program: self.name.clone().into(), cause })?;
         self.reaped |= status.is_some();
         Ok(status.map(|status| format!("ended by itself ({status})")))
     }

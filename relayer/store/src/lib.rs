@@ -16,8 +16,8 @@ const SCHEMA_VERSION: i64 = 1;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("database {}: {source}; check the path, its rights and the disk's room", path.display())]
-    Open { path: PathBuf, source: rusqlite::Error },
+    #[error("database {}: {cause}; check the path, its rights and the disk's room", path.display())]
+    Open { path: PathBuf, cause: rusqlite::Error },
     #[error("database {}: written by another release (schema {found}, this one knows {SCHEMA_VERSION}); move it away, it holds history only", path.display())]
     OtherVersion { path: PathBuf, found: i64 },
     #[error("database {}: damaged ({cause}); move it away, it holds history only", path.display())]
@@ -33,7 +33,7 @@ pub struct Store(Mutex<Connection>);
 impl Store {
     /// Makes the file where there is none. Refuses one that was not written whole: a crash cannot do that, a disk can.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let fail = |source| StoreError::Open { path: path.into(), source };
+        let fail = |cause| StoreError::Open { path: path.into(), cause };
         let mut connection = Connection::open(path).map_err(fail)?;
         connection
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;")

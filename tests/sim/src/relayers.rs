@@ -154,7 +154,7 @@ fn end_of(error: &RelayError) -> String {
 /// Without the path, which is another one each time.
 fn words(error: &StoreError) -> String {
     match error {
-        StoreError::Open { source, .. } | StoreError::Sqlite(source) => source.to_string(),
+        StoreError::Open { cause, .. } | StoreError::Sqlite(cause) => cause.to_string(),
         StoreError::Damaged { cause, .. } => cause.clone(),
         StoreError::OtherVersion { found, .. } => format!("schema {found}"),
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use aes_chains::cosmos::words_of;
 use aes_evidence::cosmos::{hash32, Hop};
 use aes_protocol::Hash32;
 use tendermint::block::Height;
@@ -227,7 +228,7 @@ fn anchor(followed: &Followed, height: u64, hash: &Hash32, handle: &Handle) -> R
             }
             Err(FetchError::Lie(lie)) => followed.endpoints.liars.caught(&endpoint.name, &lie),
             Err(FetchError::Rpc(error)) => {
-                tracing::debug!(chain = %followed.chain, endpoint = endpoint.name, %error, "no anchor from there");
+                tracing::debug!(chain = %followed.chain, endpoint = endpoint.name, "no anchor from there: {}", words_of(&error));
             }
         }
     }

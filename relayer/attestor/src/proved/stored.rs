@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aes_chains::cosmos::Prover;
+use aes_chains::cosmos::{words_of, Prover};
 use aes_chains::{ChainError, Head};
 use aes_evidence::cosmos::{store_key, ModuleRoot};
 use aes_protocol::Bytes;
@@ -116,7 +116,7 @@ async fn ask(endpoint: &Endpoint, contract: &Bytes, key: &[u8], height: u64) -> 
     let at = Height::try_from(height).map_err(|cause| NoValue::Silent(cause.to_string()))?;
     let path = Some(KEYS.to_owned());
     let asked = endpoint.rpc.abci_query(path, store_key(contract.as_slice(), key), Some(at), true);
-    let answer = asked.await.map_err(|error| NoValue::Silent(error.to_string()))?;
+    let answer = asked.await.map_err(|error| NoValue::Silent(words_of(&error)))?;
     if answer.code.is_err() {
         // behind (7, or -32603 in some versions), pruned, or no proofs below height 2 (18): not there, and no lie
         return Err(NoValue::Silent(format!("code {}: {}", answer.code.value(), answer.log)));

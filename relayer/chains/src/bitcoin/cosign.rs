@@ -1,6 +1,7 @@
 //! What a relayer asks attestors to sign on Bitcoin, where the certificate is their signatures on the transaction itself,
 //! and what an attestor's own node says such a request comes to.
 
+use std::fmt;
 use std::sync::Arc;
 
 use aes_bitcoin::Payer;
@@ -21,6 +22,20 @@ pub enum SigningRequest {
     Reserve { execution_id: Hash32, leg: u8, coins: Vec<OutPoint>, payer: Payer },
     /// the vault's ALZ in other outputs of the current set's vault
     Rearrange { coins: Vec<OutPoint>, amounts: Vec<BaseUnits>, payer: Payer },
+}
+
+impl fmt::Display for SigningRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Settlement { execution_id, leg, hold } => write!(f, "leg {leg} of {execution_id} out of {hold}"),
+            Self::Reserve { execution_id, leg, coins, .. } => {
+                write!(f, "leg {leg} of {execution_id} into its hold, out of {} vault outputs", coins.len())
+            }
+            Self::Rearrange { coins, amounts, .. } => {
+                write!(f, "{} vault outputs into {}", coins.len(), amounts.len())
+            }
+        }
+    }
 }
 
 /// Base units, as text: JSON's numbers end at 2^53.

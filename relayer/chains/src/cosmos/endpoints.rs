@@ -92,7 +92,7 @@ impl Endpoints {
         self.check_chain(endpoint).await?;
         match request(endpoint.client.clone()).await {
             Ok(answer) => Ok(Ok(answer)),
-            Err(Error(ErrorDetail::Response(error), _)) => Ok(Err(NodeError(error.source.to_string()))),
+            Err(error) if matches!(error.detail(), ErrorDetail::Response(_)) => Ok(Err(NodeError(words_of(&error)))),
             Err(error) => Err(failure_of(&error)),
         }
     }
@@ -131,8 +131,25 @@ fn failure_of(error: &Error) -> Failure {
         ErrorDetail::Http(_) | ErrorDetail::HttpRequestFailed(_) | ErrorDetail::Io(_) | ErrorDetail::Timeout(_)
     );
     if silent {
-        Failure::Silence(detail.to_string())
+        Failure::Silence(words_of(error))
     } else {
-        Failure::Nonsense(detail.to_string())
+        Failure::Nonsense(words_of(error))
+    }
+}
+
+/// The same, of one node that was asked alone.
+pub fn rpc_failure(chain: &ChainId, error: &Error) -> ChainError {
+    let chain = chain.clone();
+    match failure_of(error) {
+        Failure::Silence(cause) => ChainError::Unreachable { chain, cause },
+        Failure::Nonsense(cause) => ChainError::BadAnswer { chain, cause },
+    }
+}
+
+/// What it says by itself is a report of several lines, with places in source files.
+pub fn words_of(error: &Error) -> String {
+    match error.detail() {
+        ErrorDetail::Response(answered) => answered.source.to_string(),
+        detail => detail.to_string(),
     }
 }

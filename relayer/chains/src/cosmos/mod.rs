@@ -21,7 +21,7 @@ mod transactions;
 pub use account::{account_of, bech32_of, AccountTextError};
 pub use client::{CosmosClient, SetupError};
 pub use deploy::Coin;
-pub use endpoints::rpc_client;
+pub use endpoints::{rpc_client, rpc_failure, words_of};
 pub use escrow::CosmosChain;
 pub use home::CosmosHome;
 pub use proved::Prover;

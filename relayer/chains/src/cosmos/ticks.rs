@@ -15,7 +15,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::{timeout, Instant};
 
 use super::announce::{BlockEvents, BLOCKS};
-use super::endpoints::Endpoints;
+use super::endpoints::{words_of, Endpoints};
 
 /// No block for so long, and the connection counts as dead.
 const STALL: Duration = Duration::from_secs(15);
@@ -74,21 +74,21 @@ impl Ticks {
     async fn follow(&self, endpoint: &Endpoint, told: &Told) -> Result<(), String> {
         // CometBFT serves both at one address
         let url = format!("{}/websocket", endpoint.expose().as_str().replacen("http", "ws", 1).trim_end_matches('/'));
-        let url: WebSocketClientUrl = url.parse().map_err(|error: tendermint_rpc::Error| error.to_string())?;
+        let url: WebSocketClientUrl = url.parse().map_err(|error| words_of(&error))?;
         let connect = WebSocketClient::builder(url).compat_mode(CompatMode::V0_38).build();
         let (client, driver) =
-            timeout(STALL, connect).await.map_err(|_| "no connection")?.map_err(|e| e.to_string())?;
+            timeout(STALL, connect).await.map_err(|_| "no connection")?.map_err(|error| words_of(&error))?;
         tokio::select! {
-            ended = driver.run() => ended.map_err(|error| error.to_string()),
+            ended = driver.run() => ended.map_err(|error| words_of(&error)),
             ended = self.listen(&client, told) => ended,
         }
     }
 
     async fn listen(&self, client: &WebSocketClient, told: &Told) -> Result<(), String> {
-        let mut events = client.subscribe(EventType::NewBlock.into()).await.map_err(|error| error.to_string())?;
+        let mut events = client.subscribe(EventType::NewBlock.into()).await.map_err(|error| words_of(&error))?;
         while let Some(event) = timeout(STALL, events.next()).await.map_err(|_| "no block for too long")? {
             let heard_at = Instant::now();
-            let data = event.map_err(|error| error.to_string())?.data;
+            let data = event.map_err(|error| words_of(&error))?.data;
             let EventData::NewBlock { block: Some(block), result_finalize_block, .. } = data else { continue };
             let network = block.header.chain_id.as_str();
             if network != self.chain.reference() {

@@ -15,10 +15,10 @@ pub struct Open {
     #[arg(long = "leg", required = true)]
     legs: Vec<String>,
     /// seconds from the home chain's newest block until the execution can no longer be committed
-    #[arg(long, default_value_t = 3600)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     deadline: u64,
     /// the deadline as Unix seconds, instead of counted from now: with --salt, the same again is the same execution
-    #[arg(long, conflicts_with = "deadline")]
+    #[arg(long, value_name = "UNIX_SECONDS", conflicts_with = "deadline")]
     deadline_at: Option<u64>,
     /// account on the home chain that may roll back before the deadline, usually the relayer's
     #[arg(long)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aes_evidence::build::{BuildError, FileBuilder};
+use aes_evidence::build::FileBuilder;
 use aes_evidence::file::{Anchor, Anchors, ProofFile, Report, Shown};
 use aes_protocol::Hash32;
 use anyhow::{bail, Context as _, Result};
@@ -86,7 +86,7 @@ impl Proof {
                             return anyhow::Ok((file, report));
                         }
                     }
-                    Err(BuildError::NotYet(_)) => {}
+                    Err(error) if error.is_early() => {}
                     Err(error) => return Err(error.into()),
                 }
                 ticks.changed().await.context("the chain's block watcher stopped")?;

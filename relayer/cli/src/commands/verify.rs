@@ -85,7 +85,8 @@ impl Verify {
 
 fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     let json = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-    aes_evidence::file::read(&json).with_context(|| format!("{} is no such file", path.display()))
+    aes_evidence::file::read(&json)
+        .with_context(|| format!("{} is no file of `aes proof`, nor of its anchors", path.display()))
 }
 
 /// Pins what the nodes of `config` have just so, and says what they have otherwise.

@@ -70,7 +70,7 @@ impl Wasmd<'_> {
             .kill_on_drop(true)
             .output()
             .await
-            .map_err(|source| Error::Spawn { program: self.program.into(), source })?;
+            .map_err(|cause| Error::Spawn { program: self.program.into(), cause })?;
         if output.status.success() {
             return Ok(());
         }

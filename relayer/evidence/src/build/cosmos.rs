@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aes_chains::cosmos::rpc_client;
+use aes_chains::cosmos::{rpc_client, rpc_failure, words_of};
 use aes_chains::ChainError;
 use aes_config::Endpoint;
 use aes_protocol::{Bytes, Certificate, ChainId, Domain, Evidence, Hash32, LegStatus};
@@ -50,13 +50,17 @@ impl CosmosProofBuilder {
     }
 
     async fn answering(chain: &ChainId, endpoint: &Endpoint) -> Result<HttpClient, String> {
-        let rpc = rpc_client(endpoint, PATIENCE).map_err(|error| error.detail().to_string())?;
-        let status = rpc.status().await.map_err(|error| error.detail().to_string())?;
+        let rpc = rpc_client(endpoint, PATIENCE).map_err(|error| words_of(&error))?;
+        let status = rpc.status().await.map_err(|error| words_of(&error))?;
         let network = status.node_info.network.as_str();
         if network == chain.reference() {
             return Ok(rpc);
         }
         Err(format!("it is a node of '{network}'"))
+    }
+
+    fn failed(&self, error: &tendermint_rpc::Error) -> BuildError {
+        rpc_failure(&self.chain, error).into()
     }
 
     fn wrong(&self, cause: impl ToString) -> BuildError {
@@ -101,7 +105,7 @@ impl CosmosProofBuilder {
         let shown = self.shown(escrow, &key, self.newest().await?).await?;
         let Some(hold) = shown.value else { return Ok(None) };
         let Ok(told) = Told::held(hold.as_slice(), subject) else { return Ok(None) };
-        let header = self.rpc.header(self.at(told.moment.height)?).await.map_err(|cause| self.wrong(cause))?.header;
+        let header = self.rpc.header(self.at(told.moment.height)?).await.map_err(|error| self.failed(&error))?.header;
         Ok(Some(told.leaf(subject, crate::cosmos::hash32(header.hash())?)))
     }
 
@@ -116,7 +120,7 @@ impl CosmosProofBuilder {
             multistore = shown.multistore;
             parts.push(shown.value.map(|value| Stored { value, iavl: shown.iavl }));
         }
-        let missing = || BuildError::NotYet(*execution_id);
+        let missing = || BuildError::NoRecord(*execution_id);
         let (settled, prepared) = (parts.pop().flatten(), parts.pop().flatten());
         let (legs, record) = (parts.pop().flatten(), parts.pop().flatten());
         let proof = RecordProof {
@@ -158,13 +162,13 @@ impl CosmosProofBuilder {
         if self.newest().await?.saturating_add(1) < height {
             return Ok(None);
         }
-        let answer = self.rpc.header(self.at(height)?).await.map_err(|cause| self.wrong(cause))?;
+        let answer = self.rpc.header(self.at(height)?).await.map_err(|error| self.failed(&error))?;
         Ok(Some(crate::cosmos::hash32(answer.header.hash())?))
     }
 
     /// The newest height whose state a header proves.
     async fn newest(&self) -> Result<u64, BuildError> {
-        let status = self.rpc.status().await.map_err(|cause| self.wrong(cause))?;
+        let status = self.rpc.status().await.map_err(|error| self.failed(&error))?;
         Ok(status.sync_info.latest_block_height.value().saturating_sub(1))
     }
 
@@ -175,7 +179,7 @@ impl CosmosProofBuilder {
     async fn shown(&self, contract: &[u8], key: &[u8], height: u64) -> Result<Shown, BuildError> {
         let (path, key) = (Some("/store/wasm/key".to_owned()), store_key(contract, key));
         let asked = self.rpc.abci_query(path, key, Some(self.at(height)?), true).await;
-        let answer = asked.map_err(|cause| self.wrong(cause))?;
+        let answer = asked.map_err(|error| self.failed(&error))?;
         if answer.code.is_err() {
             return Err(self.wrong(format!("state {height}: code {}: {}", answer.code.value(), answer.log)));
         }
@@ -190,9 +194,12 @@ impl CosmosProofBuilder {
 
     /// The signed header of a height, and its parents down to `lowest`.
     async fn run(&self, signed: u64, lowest: u64) -> Result<Run, BuildError> {
+        if self.newest().await?.saturating_add(1) < signed {
+            return Err(BuildError::NoHeader { chain: self.chain.clone(), height: signed });
+        }
         let height = self.at(signed)?;
-        let commit = self.rpc.commit(height).await.map_err(|cause| self.wrong(cause))?;
-        let answer = self.rpc.validators(height, Paging::All).await.map_err(|cause| self.wrong(cause))?;
+        let commit = self.rpc.commit(height).await.map_err(|error| self.failed(&error))?;
+        let answer = self.rpc.validators(height, Paging::All).await.map_err(|error| self.failed(&error))?;
         let validators = answer.validators.into_iter().map(|told| Info::new(told.pub_key, told.power).into()).collect();
         let set = raw::ValidatorSet { validators, proposer: None, total_voting_power: 0 };
         let validator_set = Set::try_from(set).map_err(|cause| self.wrong(cause))?;
@@ -202,7 +209,7 @@ impl CosmosProofBuilder {
         }
         let mut parents = Vec::new();
         for parent in (lowest..signed).rev() {
-            let answer = self.rpc.header(self.at(parent)?).await.map_err(|cause| self.wrong(cause))?;
+            let answer = self.rpc.header(self.at(parent)?).await.map_err(|error| self.failed(&error))?;
             parents.push(Protobuf::<raw::Header>::encode_vec(answer.header).into());
         }
         Ok(Run { hops: vec![Hop::new(block)], parents })

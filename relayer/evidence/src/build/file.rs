@@ -38,7 +38,7 @@ impl FileBuilder<'_> {
             let presigned = attached.get(at).and_then(|entry| entry.presigned.clone());
             let subject = Subject { execution_id, leg, deadline: execution.deadline };
             let proofs = async { self.leg(subject, &sets, presigned).await?.proofs(&record, at).await }.await;
-            legs.push(proofs.map_err(|source| BuildError::Leg { leg: leg.index, source: Box::new(source) })?);
+            legs.push(proofs.map_err(|cause| BuildError::Leg { leg: leg.index, cause: Box::new(cause) })?);
         }
         let Record { decision, prepared_root, settled_root, .. } = record.record;
         let execution_id = *execution_id;

@@ -10,7 +10,7 @@ mod trie;
 
 use aes_chains::ChainError;
 use aes_config::{ConfigError, ManifestError};
-use aes_protocol::Hash32;
+use aes_protocol::{ChainId, Hash32};
 
 use crate::ProofError;
 pub use bitcoin::BitcoinProofBuilder;
@@ -26,9 +26,11 @@ pub enum BuildError {
     Manifest(#[from] ManifestError),
     /// what the coordinator has taken in its last block is provable one header later
     #[error("no header proves yet that the coordinator knows execution {0}; try again after the next block")]
-    NotYet(Hash32),
-    #[error("leg {leg}: {source}")]
-    Leg { leg: u8, source: Box<BuildError> },
+    NoRecord(Hash32),
+    #[error("{chain} has no header {height} yet, which proves the state before it; try again after the next block")]
+    NoHeader { chain: ChainId, height: u64 },
+    #[error("leg {leg}: {cause}")]
+    Leg { leg: u8, cause: Box<BuildError> },
     #[error(transparent)]
     Chain(#[from] ChainError),
     /// a node of a chain, or of a time, that this release does not know is no liar
@@ -40,4 +42,15 @@ pub enum BuildError {
     /// the parts do not make the proof they should
     #[error("what the nodes gave makes no proof of the leg: {0}")]
     Proof(#[from] ProofError),
+}
+
+impl BuildError {
+    /// It will be there after the next block.
+    pub fn is_early(&self) -> bool {
+        match self {
+            Self::NoRecord(_) | Self::NoHeader { .. } => true,
+            Self::Leg { cause, .. } => cause.is_early(),
+            _ => false,
+        }
+    }
 }
