@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::coins::{fee_of, rest, signed_weight, sum_alz, Coin, CoinError, Draft};
 use crate::escrow::{Escrow, EscrowError, Vault};
 use crate::hold::{HoldScript, Source};
-use crate::keys::{AttestorSignature, SignatureError};
+use crate::keys::{AttestorKeys, AttestorSignature, SignatureError};
 use crate::payee::{payee, PayeeError};
 use crate::runes::edicts_script;
 use crate::sats::CARRIER;
@@ -62,15 +62,18 @@ pub enum VaultError {
     ZeroAmount,
     #[error("the amounts add up to {got} base units, the vault outputs to {wanted}")]
     Amounts { got: u128, wanted: u128 },
+    #[error("vault outputs of two attestor sets in one transaction; move those of the older set first")]
+    TwoSets,
     #[error("this hold is its depositor's: only a reserve-sourced one is made from the vault")]
     NotReserve,
 }
 
-/// Unsigned. Its first inputs are the vault's, the others the payer's.
+/// Unsigned. Its first inputs are one set's vault outputs, the others the payer's.
 #[derive(Debug, Clone)]
 pub struct VaultSpend {
     draft: Draft,
-    vaults: Vec<Vault>,
+    vault: Vault,
+    of_vault: usize,
 }
 
 impl Escrow {
@@ -134,27 +137,31 @@ impl Escrow {
             return Err(VaultError::ZeroAmount);
         }
         Coin::without_alz(&payer.coins)?;
-        let vaults = coins.iter().map(|coin| self.vault(coin.set_id)).collect::<Result<Vec<_>, _>>()?;
-        let of_vault = coins.iter().zip(&vaults).map(|(coin, vault)| {
-            (coin.outpoint, TxOut { value: coin.value, script_pubkey: vault.script_pubkey().clone() })
-        });
+        let set_id = coins.first().map(|coin| coin.set_id).ok_or(VaultError::Size(0))?;
+        if coins.iter().any(|coin| coin.set_id != set_id) {
+            return Err(VaultError::TwoSets);
+        }
+        let vault = self.vault(set_id)?;
+        let of_vault = coins
+            .iter()
+            .map(|coin| (coin.outpoint, TxOut { value: coin.value, script_pubkey: vault.script_pubkey().clone() }));
         let of_payer = payer.coins.iter().map(|coin| (coin.outpoint, coin.output.clone()));
         let inputs: Vec<_> = of_vault.chain(of_payer).collect();
         let runestone = runestone(self, &outputs);
         let output = outputs.into_iter().map(|(output, _)| output).chain(runestone).collect();
         let mut draft = Draft::new(&inputs, output);
-        pay(&mut draft, &vaults, payer)?;
-        Ok(VaultSpend { draft, vaults })
+        pay(&mut draft, &vault, coins.len(), payer)?;
+        Ok(VaultSpend { draft, vault, of_vault: coins.len() })
     }
 }
 
 /// The fee and the payer's change; a change below dust goes to the fee.
-fn pay(draft: &mut Draft, vaults: &[Vault], payer: &Payer) -> Result<(), VaultError> {
+fn pay(draft: &mut Draft, vault: &Vault, of_vault: usize, payer: &Payer) -> Result<(), VaultError> {
     let change = TxOut { value: Amount::ZERO, script_pubkey: payee("change", payer.change.as_bytes())? };
     draft.tx.output.push(change);
     let mut sized = draft.tx.clone();
-    for (input, vault) in sized.input.iter_mut().zip(vaults) {
-        let signers: Vec<_> = vault.keys().keys().iter().take(vault.keys().threshold()).copied().collect();
+    let signers: Vec<_> = vault.keys().keys().iter().take(vault.keys().threshold()).copied().collect();
+    for input in sized.input.iter_mut().take(of_vault) {
         satisfy_with_placeholders(&vault.locked, vault.locked.leaf(0)?.hash, input, &signers)?;
     }
     let fee = fee_of(signed_weight(&sized, &payer.coins)?, payer.rate)?;
@@ -196,20 +203,23 @@ impl VaultSpend {
 
     /// The vault outputs it spends: the attestors' journal has an entry for each.
     pub fn spends(&self) -> impl Iterator<Item = OutPoint> + '_ {
-        self.draft.tx.input.iter().take(self.vaults.len()).map(|input| input.previous_output)
+        self.draft.tx.input.iter().take(self.of_vault).map(|input| input.previous_output)
+    }
+
+    /// Of the set that signs for all its vault inputs.
+    pub fn keys(&self) -> &AttestorKeys {
+        self.vault.keys()
     }
 
     /// One for each vault input, in order; the payer signs the rest from `draft().psbt()`.
     pub fn sighashes(&self) -> Result<Vec<TapSighash>, VaultError> {
-        let one = |(input, vault): (usize, &Vault)| {
-            let leaf = vault.locked.leaf(0)?.hash;
-            Ok(script_path_sighash(&self.draft.tx, input, &self.draft.prevouts, leaf)?)
-        };
-        self.vaults.iter().enumerate().map(one).collect()
+        let leaf = self.vault.locked.leaf(0)?.hash;
+        let one = |input| Ok(script_path_sighash(&self.draft.tx, input, &self.draft.prevouts, leaf)?);
+        (0..self.of_vault).map(one).collect()
     }
 
     pub fn finish(&self, attestors: &[Vec<AttestorSignature>], payer: &[Witness]) -> Result<Transaction, VaultError> {
-        let (of_vault, of_payer) = (self.vaults.len(), self.draft.tx.input.len().saturating_sub(self.vaults.len()));
+        let (of_vault, of_payer) = (self.of_vault, self.draft.tx.input.len().saturating_sub(self.of_vault));
         for (what, got, wanted) in [("vault", attestors.len(), of_vault), ("payer", payer.len(), of_payer)] {
             if got != wanted {
                 return Err(VaultError::Inputs { what, got, wanted });
@@ -218,11 +228,11 @@ impl VaultSpend {
         let sighashes = self.sighashes()?;
         let mut tx = self.draft.tx.clone();
         let (by_vault, by_payer) = tx.input.split_at_mut(of_vault);
-        let parts = by_vault.iter_mut().zip(&self.vaults).zip(attestors).zip(&sighashes);
-        for (input, (((txin, vault), signatures), sighash)) in parts.enumerate() {
-            vault.keys().check(sighash, signatures).map_err(|cause| VaultError::Signature { input, cause })?;
+        let (keys, locked) = (self.vault.keys(), &self.vault.locked);
+        for (input, ((txin, signatures), sighash)) in by_vault.iter_mut().zip(attestors).zip(&sighashes).enumerate() {
+            keys.check(sighash, signatures).map_err(|cause| VaultError::Signature { input, cause })?;
             let signed: Vec<_> = signatures.iter().map(|by| (by.key, by.signature)).collect();
-            satisfy(&vault.locked, vault.locked.leaf(0)?.hash, txin, &signed)?;
+            satisfy(locked, locked.leaf(0)?.hash, txin, &signed)?;
         }
         for (txin, witness) in by_payer.iter_mut().zip(payer) {
             txin.witness = witness.clone();

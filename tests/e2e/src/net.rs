@@ -152,6 +152,15 @@ impl Net {
         Ok(())
     }
 
+    /// The command line would not send what comes too late; the escrow trusts no command line.
+    pub async fn prepare_past_the_command_line(&self, execution: &ExecutionResponse, leg: u8) -> Result<()> {
+        let ExecutionResponse { execution_id, deadline, legs, .. } = execution;
+        let leg = legs.get(usize::from(leg)).context("a leg")?.leg.clone();
+        let (execution_id, deadline, chain) = (*execution_id, *deadline, leg.chain.clone());
+        send_chain(&self.user, &chain, &EscrowMessage::Prepare { execution_id, deadline, leg }).await?;
+        Ok(())
+    }
+
     /// Every account-sourced leg, all chains at once.
     pub async fn prepare_all(&self, execution: &ExecutionResponse) -> Result<()> {
         self.prepare_all_in(&self.user, execution).await

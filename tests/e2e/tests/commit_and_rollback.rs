@@ -162,7 +162,8 @@ async fn the_opener_cancels(net: &Net) -> Result<()> {
     same("reason", &done.reason, &Some(RollbackReason::Cancelled {}))?;
     same("results", &results(&done), &vec![LegResult::Reverted, LegResult::NotPrepared, LegResult::NotPrepared])?;
     // where nothing was held a tombstone stands, and no deposit can come any more
-    refused(net.prepare(&execution, 1).await, "cannot be prepared again")?;
+    refused(net.prepare(&execution, 1).await, "is rolled back: nothing is put into it any more")?;
+    refused(net.prepare_past_the_command_line(&execution, 1).await, "cannot be prepared again")?;
     same("changes", &net.balances().await?.since(&before), &changes(&[]))
 }
 
@@ -175,7 +176,12 @@ async fn the_deadline_passes(net: &Net) -> Result<()> {
     same("results", &results(&done), &vec![LegResult::Reverted, LegResult::NotPrepared, LegResult::NotPrepared])?;
     ensure!(done.decided_at.is_some_and(|at| at >= done.deadline), "decided before the deadline");
     // the relayer's tombstone or the deadline, whichever came first
-    let late = net.prepare(&execution, 2).await.err().context("a deposit after the rollback")?.to_string();
+    let late = net
+        .prepare_past_the_command_line(&execution, 2)
+        .await
+        .err()
+        .context("a deposit after the rollback")?
+        .to_string();
     ensure!(late.contains("DeadlinePassed") || late.contains("HoldSettled"), "{late}");
     same("changes", &net.balances().await?.since(&before), &changes(&[]))
 }

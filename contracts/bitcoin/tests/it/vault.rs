@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aes_bitcoin::{choose_coins, CoinError, VaultError, CARRIER};
+use aes_bitcoin::{choose_coins, CoinError, VaultCoin, VaultError, CARRIER};
 use aes_protocol::Function;
 use bitcoin::{Amount, TxOut, Witness};
 
@@ -24,6 +24,9 @@ fn what_does_not_add_up_is_refused() {
     assert_eq!(refused, VaultError::Size(0));
     let twice = escrow.rearrange_vault(&[one[0], one[0]], &[20 * ALZ], 1, &payer(5..6)).unwrap_err();
     assert_eq!(twice, VaultError::Repeated(outpoint(1)));
+    let other = VaultCoin { set_id: 2, ..vault_coin(2, 10 * ALZ) };
+    let mixed = escrow.rearrange_vault(&[one[0], other], &[20 * ALZ], 2, &payer(5..6)).unwrap_err();
+    assert_eq!(mixed, VaultError::TwoSets);
 
     let unlock = hold_script(&escrow, Function::Unlock, 11 * ALZ);
     let refused = escrow.move_to_hold(&unlock, &one, &payer(5..6)).unwrap_err();

@@ -104,7 +104,7 @@ impl BitcoinChain {
         self.check_payer(payer)?;
         let spend = escrow.move_to_hold(&script, &coins, payer);
         let spend = spend.map_err(|error| self.node.refused(error.to_string()))?;
-        self.vault_spend_to_sign(Purpose::Reserve, &spend).await
+        self.vault_spend_to_sign(Purpose::Reserve, &spend)
     }
 
     async fn rearrange_to_sign(
@@ -124,17 +124,14 @@ impl BitcoinChain {
         self.check_payer(payer)?;
         let spend = escrow.rearrange_vault(&coins, amounts, to, payer);
         let spend = spend.map_err(|error| self.node.refused(error.to_string()))?;
-        self.vault_spend_to_sign(Purpose::Rearrange, &spend).await
+        self.vault_spend_to_sign(Purpose::Rearrange, &spend)
     }
 
-    async fn vault_spend_to_sign(&self, purpose: Purpose, spend: &VaultSpend) -> Result<ToSign, ChainError> {
-        let escrow = self.sets.escrow().await?;
-        let set = self.set_of(&escrow, spend.spends())?;
-        let keys = escrow.sets.get(set).map_err(|error| self.node.refused(error.to_string()))?;
+    fn vault_spend_to_sign(&self, purpose: Purpose, spend: &VaultSpend) -> Result<ToSign, ChainError> {
         let digests = spend.sighashes().map_err(|error| self.node.refused(error.to_string()))?;
         Ok(ToSign {
             purpose,
-            keys: keys_of(keys),
+            keys: keys_of(spend.keys()),
             inputs: spend.spends().zip(digests.into_iter().map(digest)).collect(),
             txid: written_tx(&spend.unsigned().compute_txid()),
         })

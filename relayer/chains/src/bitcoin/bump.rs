@@ -24,7 +24,7 @@ impl BitcoinChain {
         let hold = self.hold_made_by(&escrow, execution_id, leg, sent)?;
         let build = |payer: &Payer| escrow.move_to_hold(&hold, coins, payer);
         let (spend, payer, picked) = self.made_again(payer, rate, build).await?;
-        let bumped = self.send_reserve(execution_id, leg, &escrow, coins.to_vec(), spend, payer).await;
+        let bumped = self.send_reserve(execution_id, leg, coins.to_vec(), spend, payer).await;
         // the coins are its own until the node has it
         drop(picked);
         bumped.map(Some).map_err(|not_signed| not_signed.error)
@@ -46,7 +46,7 @@ impl BitcoinChain {
             let amounts: Vec<u128> = amounts.iter().map(|amount| amount.0).collect();
             let build = |payer: &Payer| escrow.rearrange_vault(coins, &amounts, to, payer);
             let (spend, payer, picked) = self.made_again(payer, rate, build).await?;
-            self.send_rearrangement(&escrow, coins.clone(), amounts.clone(), spend, payer).await?;
+            self.send_rearrangement(coins.clone(), amounts.clone(), spend, payer).await?;
             drop(picked);
             self.sent.forget(&txid);
         }

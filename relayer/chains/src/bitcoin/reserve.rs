@@ -101,7 +101,7 @@ impl BitcoinChain {
         let rate = self.fees.rate(&self.node).await?;
         let build = |payer: &Payer| escrow.move_to_hold(hold, &coins, payer);
         let (spend, payer, _picked) = self.with_payer(coins.len(), 2, hold.sats(), rate, build).await?;
-        self.send_reserve(execution_id, leg, escrow, coins, spend, payer).await
+        self.send_reserve(execution_id, leg, coins, spend, payer).await
     }
 
     pub(super) fn reserve_script(
@@ -249,7 +249,6 @@ impl BitcoinChain {
         &self,
         execution_id: &Hash32,
         leg: &Leg,
-        escrow: &Escrow,
         coins: Vec<VaultCoin>,
         spend: VaultSpend,
         payer: Payer,
@@ -261,22 +260,14 @@ impl BitcoinChain {
             payer: payer.clone(),
         };
         let kind = Kind::Reserve { execution_id: *execution_id, leg: Box::new(leg.clone()), coins, payer };
-        self.sign_and_send(escrow, &request, &spend, kind).await
+        self.sign_and_send(&request, &spend, kind).await
     }
 
     /// Attestors for the vault's inputs, this account for its own. What they signed and the node did not take pins the leg, too.
-    async fn sign_and_send(
-        &self,
-        escrow: &Escrow,
-        request: &SigningRequest,
-        spend: &VaultSpend,
-        kind: Kind,
-    ) -> Result<Txid, NotSigned> {
+    async fn sign_and_send(&self, request: &SigningRequest, spend: &VaultSpend, kind: Kind) -> Result<Txid, NotSigned> {
         let refused = |error: VaultError| self.node.refused(error.to_string());
         let digests = spend.sighashes().map_err(refused)?;
-        let set_id = self.set_of(escrow, spend.spends())?;
-        let keys = escrow.sets.get(set_id).map_err(|error| self.node.refused(error.to_string()))?;
-        let signed = self.gather(request, keys, &digests).await?;
+        let signed = self.gather(request, spend.keys(), &digests).await?;
         let witnesses =
             self.wallet()?.witnesses(spend.draft(), digests.len()).map_err(|error| self.node.refused(error))?;
         let tx = spend.finish(&signed, &witnesses).map_err(refused)?;
@@ -295,21 +286,6 @@ impl BitcoinChain {
         }
     }
 
-    /// The one set that all these vault outputs are of.
-    pub(super) fn set_of(&self, escrow: &Escrow, spends: impl Iterator<Item = OutPoint>) -> Result<u64, ChainError> {
-        let coins = self.vault_coins(escrow)?;
-        let mut set = None;
-        for outpoint in spends {
-            let coin = coins.iter().find(|coin| coin.outpoint == outpoint);
-            let coin = coin.ok_or_else(|| self.node.refused(format!("{outpoint} is no unspent vault output here")))?;
-            if set.is_some_and(|set| set != coin.set_id) {
-                return Err(self.node.refused("vault outputs of two sets in one transaction"));
-            }
-            set = Some(coin.set_id);
-        }
-        set.ok_or_else(|| self.node.refused("a vault transaction without vault outputs"))
-    }
-
     /// The vault's ALZ of one set in other outputs, in the current set's vault: a split, a join, or a rotation.
     pub(super) async fn rearrange(&self, coins: Vec<VaultCoin>, amounts: Vec<u128>) -> Result<Txid, ChainError> {
         let escrow = self.sets.escrow().await?;
@@ -317,12 +293,11 @@ impl BitcoinChain {
         let rate = self.fees.rate(&self.node).await?;
         let build = |payer: &Payer| escrow.rearrange_vault(&coins, &amounts, to, payer);
         let (spend, payer, _picked) = self.with_payer(coins.len(), amounts.len(), Amount::ZERO, rate, build).await?;
-        self.send_rearrangement(&escrow, coins, amounts, spend, payer).await
+        self.send_rearrangement(coins, amounts, spend, payer).await
     }
 
     pub(super) async fn send_rearrangement(
         &self,
-        escrow: &Escrow,
         coins: Vec<VaultCoin>,
         amounts: Vec<u128>,
         spend: VaultSpend,
@@ -335,7 +310,7 @@ impl BitcoinChain {
             payer: payer.clone(),
         };
         let kind = Kind::Rearrange { coins, amounts, payer };
-        let sent = self.sign_and_send(escrow, &request, &spend, kind).await;
+        let sent = self.sign_and_send(&request, &spend, kind).await;
         sent.map_err(|not_signed| not_signed.error)
     }
 

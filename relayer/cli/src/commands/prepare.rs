@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use aes_chains::bitcoin::{BitcoinChain, DepositPsbts};
 use aes_chains::{Chain, Depth, EscrowMessage, HoldStatus};
-use aes_coordinator::msg::{ExecutionResponse, LegResponse};
+use aes_coordinator::msg::{ExecutionResponse, LegResponse, State};
 use aes_protocol::{Bytes, Hash32};
 use anyhow::{bail, Context as _, Result};
 use serde::Serialize;
 
 use crate::commands::sent::{to_escrow, Sent};
+use crate::commands::status::state_word;
 use crate::context::Context;
 use crate::legs::show_account;
 use crate::output::Output;
@@ -73,7 +74,11 @@ impl Prepare {
         let execution = context.execution(&self.execution).await?;
         let leg = self.leg_of(&execution)?.leg.clone();
         if !leg.function.is_account_sourced() {
-            bail!("leg {} is a {}: the relayer prepares it from the reserve", self.leg, leg.function.name());
+            bail!(
+                "leg {} has the function {}: the relayer prepares it from the reserve",
+                self.leg,
+                leg.function.name()
+            );
         }
         let chain = context.chain(&leg.chain)?;
         let own = chain.gas_account().await?;
@@ -86,6 +91,7 @@ impl Prepare {
                 return Sent::found_at_escrow(context, &**chain, self.execution, "prepare", "held");
             }
         }
+        takes_deposits(context, &execution).await?;
         let message = EscrowMessage::Prepare { execution_id: self.execution, deadline: execution.deadline, leg };
         to_escrow(context, &**chain, self.execution, "prepare", &message, self.dry_run).await
     }
@@ -93,6 +99,7 @@ impl Prepare {
     async fn to_sign(&self, context: &Context, folder: &Path) -> Result<ToSign> {
         let execution = context.execution(&self.execution).await?;
         let leg = &self.leg_of(&execution)?.leg;
+        takes_deposits(context, &execution).await?;
         let chain = context.chain(&leg.chain)?;
         let psbts = self.bitcoin(chain)?.deposit_psbts(&self.execution, execution.deadline, leg).await?;
         let files = vec![
@@ -131,6 +138,19 @@ impl Prepare {
         let bitcoin = chain.bitcoin();
         bitcoin.with_context(|| format!("leg {} is on {}; PSBTs are for a leg on Bitcoin", self.leg, chain.id()))
     }
+}
+
+/// What comes too late could only come back.
+async fn takes_deposits(context: &Context, execution: &ExecutionResponse) -> Result<()> {
+    let ExecutionResponse { execution_id, state, deadline, .. } = execution;
+    if *state != State::Open {
+        bail!("execution {execution_id} is {}: nothing is put into it any more; open another one", state_word(*state));
+    }
+    let now = context.home.time().await?;
+    if now >= *deadline {
+        bail!("the deadline of execution {execution_id}, {deadline}, has passed, now is {now}; open another one");
+    }
+    Ok(())
 }
 
 /// A process without a key at the home chain may not.

@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use crate::amount;
+use crate::commands::status::reason_word;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 proved, 3 proved as far as it goes (not ended, or a leg without proof), \
@@ -144,7 +145,7 @@ impl fmt::Display for Verified {
         let state = home.state.map_or("unknown", |state| state.as_str());
         writeln!(f, "  home chain: {state}: {}", Told(&home.finding))?;
         if let Some(reason) = &home.reason {
-            writeln!(f, "    rolled back: {reason:?}")?;
+            writeln!(f, "    rolled back: {}", reason_word(reason))?;
         }
         let times = [("opened", home.opened_at), ("decided", home.decided_at), ("settled", home.settled_at)];
         for (what, time) in times.iter().filter_map(|(what, time)| time.map(|time| (what, time))) {

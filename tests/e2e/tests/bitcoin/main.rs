@@ -2,6 +2,7 @@
 
 mod deposits;
 mod disks;
+mod etching;
 mod executions;
 mod fees;
 mod odd;
@@ -59,6 +60,7 @@ async fn bitcoin_commits_and_rolls_back() -> Result<()> {
         executions::the_operators_commands_know_that_bitcoin_has_no_contract,
         deposits::a_deposit_that_appears_after_the_abort_is_given_back,
         executions::deploy_refuses_what_bitcoin_cannot_keep,
+        etching::a_deployer_says_what_it_needs_and_waits_for_it,
         reorgs::a_hold_that_a_reorg_drops_is_not_there,
     );
     net.end(failed).await

@@ -140,7 +140,8 @@ async fn every_message_of_a_commit_repeated(net: &Net) -> Result<()> {
     }
     hand.settle_all(&[&execution], Decision::Commit).await?;
     same("after everything again", &state(net, &execution).await?, &before)?;
-    refused(net.prepare(&execution, 0).await, "HoldSettled")?;
+    refused(net.prepare(&execution, 0).await, "is finalized: nothing is put into it any more")?;
+    refused(net.prepare_past_the_command_line(&execution, 0).await, "HoldSettled")?;
     let expected = changes(&[
         ("polygon user", "-200"),
         ("polygon vault", "+200"),
