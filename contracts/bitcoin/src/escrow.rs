@@ -40,6 +40,10 @@ pub enum EscrowError {
     Source { leg: u8, function: &'static str, wanted: &'static str },
     #[error("leg {leg}: {cause}")]
     Leg { leg: u8, cause: aes_protocol::LegError },
+    #[error(
+        "leg {leg}: whether it is finalized or released, the same account is paid; on Bitcoin no such leg can be held"
+    )]
+    SamePayee { leg: u8 },
     #[error("leg {leg}: the settlement's fee is over what an amount can say")]
     Fee { leg: u8 },
 }

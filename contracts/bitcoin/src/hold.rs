@@ -88,6 +88,10 @@ impl HoldScript {
             aes_protocol::Function::Lock => Some(in_vault),
             aes_protocol::Function::Burn | aes_protocol::Function::Mint => None,
         };
+        // both settlements would be one transaction, and nobody could say which of them it is
+        if finalize.as_ref() == Some(&release) {
+            return Err(EscrowError::SamePayee { leg: index });
+        }
         let mut hold = Self {
             execution_id: *execution_id,
             leg: leg.clone(),

@@ -10,6 +10,7 @@ pub mod evm;
 mod home;
 mod http;
 mod liars;
+mod ticks;
 
 pub use chain::{
     Chain, Depth, EscrowMessage, GasAccount, Head, Hold, HoldStatus, Outcome, SettlementItem, TxId, Unpaid,
@@ -18,3 +19,4 @@ pub use connect::{connect, connect_chain, connect_with, Chains, ConnectError};
 pub use error::ChainError;
 pub use home::{Announced, Home};
 pub use liars::{by_host, FollowHealth, Liars};
+pub use ticks::Ticks;

@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aes_attestor::{router, Answer, AttestBody, Attestor, AttestorClient, Request, Wire};
+use aes_attestor::{
+    router, Answer, AttestBody, Attestor, AttestorClient, BitcoinSigner, CosignBody, Request, StartError, Wire,
+};
+use aes_chains::bitcoin::{key_of, Cosigned, SigningRequest};
 use aes_protocol::{
     decisions_tree, evidence_root, Decision, DecisionLeaf, Evidence, Hash32, Leg, LegStatus, Statement,
 };
@@ -43,8 +46,11 @@ impl Attesting {
         let seat = Seat::Attestor(self.number);
         let home = links::home(seat, life, "nobody");
         let chains = links::chains(seat, life, "nobody");
-        let open =
-            |disk: &Disk| Attestor::without_threads(home.clone(), chains.clone(), &self.key.secret(), &disk.file());
+        let open = |disk: &Disk| {
+            let signer = BitcoinSigner::new(&self.key.bitcoin(), &self.key.secret())?;
+            let attestor = Attestor::without_threads(home.clone(), chains.clone(), &self.key.secret(), &disk.file())?;
+            Ok::<_, StartError>(attestor.with_bitcoin(signer))
+        };
         let mut disk = self.disk.lock().expect("no panic");
         let attestor = open(&disk).unwrap_or_else(|error| {
             assert!(self.careless, "attestor {}: its journal is refused: {error}", self.number);
@@ -118,7 +124,7 @@ impl Attesting {
             }
             if with(|world| world.strikes(Fault::AttestorDisk, 0.1)) {
                 say(&format!("attestor {}", self.number), "has a full disk");
-                self.disk.lock().expect("no panic").fill(&["statements"]);
+                self.disk.lock().expect("no panic").fill(&["statements", "bitcoin_signed"]);
                 let seconds = with(|world| world.dice.number(5..60));
                 sleep(Duration::from_secs(seconds)).await;
                 self.disk.lock().expect("no panic").empty();
@@ -147,6 +153,11 @@ impl Wire for Asking {
         self.life.step().await;
         sleep(Duration::from_millis(with(|world| world.dice.number(1..40)))).await;
         let nobody = || "connection refused".to_string();
+        if self.attestor.lies && path == "/v1/bitcoin" {
+            let asked: CosignBody = body.and_then(|body| serde_json::from_slice(&body).ok()).ok_or_else(nobody)?;
+            let answer = with(|world| scrawl(world, &self.attestor.key, &asked.request));
+            return Ok((200, serde_json::to_vec(&answer).map_err(|error| error.to_string())?));
+        }
         if self.attestor.lies {
             let asked: AttestBody = body.and_then(|body| serde_json::from_slice(&body).ok()).ok_or_else(nobody)?;
             let answer = with(|world| lie(world, &self.attestor.key, &asked.statement)).ok_or_else(nobody)?;
@@ -200,6 +211,18 @@ fn lie(world: &mut World, key: &Key, request: &Request) -> Option<Answer> {
     let signature = key.sign(&statement.digest(&world.domain, set.id));
     let signer = key.address.to_vec().into();
     Some(Answer { statement, attestor_set: set.id, signer, signature, evidence, decisions })
+}
+
+/// Signatures of nothing that was asked, as many as are.
+fn scrawl(world: &mut World, key: &Key, request: &SigningRequest) -> Cosigned {
+    world.fired.count(Fault::AttestorLies);
+    let inputs = match request {
+        SigningRequest::Settlement { .. } => 1,
+        SigningRequest::Reserve { coins, .. } | SigningRequest::Rearrange { coins, .. } => coins.len(),
+    };
+    let mut signature = || [world.dice.bytes(), world.dice.bytes()].concat().into();
+    let signatures = (0..inputs).map(|_| signature()).collect();
+    Cosigned { key: key_of(&key.bitcoin()).expect("a key"), signatures }
 }
 
 pub fn made_up(world: &mut World, id: &Hash32, status: LegStatus) -> Option<Vec<Evidence>> {

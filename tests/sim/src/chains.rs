@@ -5,6 +5,7 @@ use std::time::Duration;
 use aes_protocol::Decision;
 use tokio::time::sleep;
 
+use crate::bitcoin::ledger::CALM_FLOOR;
 use crate::dice::Dice;
 use crate::evm::ledger::CALM_FEE;
 use crate::fault::Fault;
@@ -39,6 +40,8 @@ pub async fn produce(chain: usize, interval: u64, mut dice: Dice) {
         });
         if chain == 0 {
             home_block(&mut dice);
+        } else if with(|world| world.is_bitcoin(chain)) {
+            bitcoin_block(chain, &mut dear_until, &mut dice);
         } else {
             finality(chain, &mut stuck_until);
             evm_block(chain, &mut dear_until, &mut dice);
@@ -80,6 +83,34 @@ fn finality(chain: usize, stuck_until: &mut u64) {
             world.say(&format!("chain {chain}"), format!("no block becomes final before {stuck_until}"));
         }
         world.evm_mut(chain).finality_stopped = height < *stuck_until && !world.calm;
+    });
+}
+
+fn bitcoin_block(chain: usize, dear_until: &mut u64, dice: &mut Dice) {
+    with(|world| {
+        let (name, now) = (format!("chain {chain}"), world.time_at(chain));
+        if world.strikes(Fault::FeeSpike, 0.03) {
+            *dear_until = now + world.dice.number(10..90);
+            let floor = world.dice.number(3..40);
+            world.bitcoin_mut().floor = floor;
+            world.say(&name, format!("a virtual byte costs {floor} sat, not {CALM_FLOOR}"));
+        } else if now >= *dear_until || world.calm {
+            world.bitcoin_mut().floor = CALM_FLOOR;
+        }
+        let most = world.dice.number(1..6);
+        if world.tempts(Fault::Reorg, 0.08) {
+            let gone = world.bitcoin_mut().reorg(most, now, dice);
+            if gone > 0 {
+                world.fired.count(Fault::Reorg);
+                world.say(&name, format!("reorg: {gone} blocks are gone"));
+            }
+        } else {
+            let count = world.bitcoin_mut().mine(now, dice);
+            if count > 0 {
+                let height = world.bitcoin().height();
+                world.say(&name, format!("{count} transactions in block {height}"));
+            }
+        }
     });
 }
 

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use aes_authority::SetResponse;
+use aes_bitcoin::Supply;
 use aes_chains::Head;
-use aes_coordinator::msg::{ExecutionResponse, LegResult, State};
+use aes_coordinator::msg::{ExecutionResponse, LegResponse, LegResult, State};
 use aes_escrow::msg::{BalancesResponse, HoldStatus, QueryMsg};
 use aes_protocol::{keccak, Bytes, Decision, Evidence, Function, Hash32, Leg, LegStatus};
 use ethers_core::abi::{AbiDecode, AbiEncode};
 use ethers_core::types::{Log, H256};
 use revm::primitives::Address;
 
+use crate::bitcoin::ends::Audit;
 use crate::chains::short;
 use crate::cosmos::hold_key;
 use crate::evm::abi::{escrow, to_ethers, token};
@@ -38,9 +40,13 @@ const STATES: [State; 5] = [State::Open, State::Committed, State::Aborted, State
 
 pub fn deals(world: &World) -> Vec<Deal> {
     let ids = STATES.iter().flat_map(|state| world.home.executions(*state));
+    let audit = Audit::of(world);
     let deal = |record: ExecutionResponse| {
-        let ends = record.legs.iter().map(|entry| end(world, &record, &entry.leg)).collect();
-        Deal { ends, record }
+        let end = |entry: &LegResponse| match &audit {
+            Some(audit) if entry.leg.chain == world.bitcoin().id => audit.end(&record, entry),
+            _ => end(world, &record, &entry.leg),
+        };
+        Deal { ends: record.legs.iter().map(end).collect(), record }
     };
     ids.filter_map(|id| record(world, &id)).map(deal).collect()
 }
@@ -77,6 +83,7 @@ fn end(world: &World, record: &ExecutionResponse, leg: &Leg) -> End {
 pub fn violations(world: &World, escape_delay: u64) -> Vec<String> {
     let deals = deals(world);
     let mut broken = Vec::new();
+    let audit = Audit::of(world);
     for deal in &deals {
         let name = short(&deal.record.execution_id);
         for (promise, is_kept) in [
@@ -84,7 +91,7 @@ pub fn violations(world: &World, escape_delay: u64) -> Vec<String> {
             ("P2 termination", ended(deal)),
             ("P4 explicit rollback", as_decided(deal)),
             ("P6 escape", escaped_late(deal, escape_delay)),
-            ("P7 traceability", traceable(world, deal)),
+            ("P7 traceability", traceable(world, audit.as_ref(), deal)),
         ] {
             if !is_kept {
                 broken.push(format!("{promise}: {name} is {} with {:?}", deal.record.state, deal.ends));
@@ -125,7 +132,7 @@ fn escaped_late(deal: &Deal, escape_delay: u64) -> bool {
 }
 
 /// What the home chain has on record is what each chain has, in a block that is there.
-fn traceable(world: &World, deal: &Deal) -> bool {
+fn traceable(world: &World, audit: Option<&Audit>, deal: &Deal) -> bool {
     if !matches!(deal.record.state, State::Finalized | State::RolledBack) {
         return true;
     }
@@ -137,7 +144,7 @@ fn traceable(world: &World, deal: &Deal) -> bool {
             (Some(HoldStatus::Released), false) | (None, _) => (LegStatus::Absent, LegResult::NotPrepared),
             (Some(HoldStatus::Held), _) => return false,
         };
-        let is_there = |evidence: &Evidence| in_chain(world, &deal.record.execution_id, &entry.leg, evidence);
+        let is_there = |evidence: &Evidence| in_chain(world, audit, &deal.record.execution_id, entry, evidence);
         let held_is_there = entry.held.as_ref().is_none_or(is_there);
         entry.settled.as_ref().is_some_and(|settled| settled.status == expected.0 && is_there(settled))
             && entry.result == expected.1
@@ -146,7 +153,13 @@ fn traceable(world: &World, deal: &Deal) -> bool {
 }
 
 /// The block, the transaction in it, and the event or the stored hold whose hash the evidence has.
-fn in_chain(world: &World, execution_id: &Hash32, leg: &Leg, evidence: &Evidence) -> bool {
+fn in_chain(
+    world: &World,
+    audit: Option<&Audit>,
+    execution_id: &Hash32,
+    entry: &LegResponse,
+    evidence: &Evidence,
+) -> bool {
     let chain = (0..world.chains()).find(|chain| world.chain_id(*chain) == evidence.chain);
     let is_block = |head: Head| head.hash == evidence.block_hash && head.time == evidence.time;
     // never prepared, and never released: there is nothing to show but the first block after the deadline
@@ -154,7 +167,10 @@ fn in_chain(world: &World, execution_id: &Hash32, leg: &Leg, evidence: &Evidence
     match chain {
         Some(0) => {
             let block = world.home.block(evidence.height).is_some_and(is_block);
-            block && (is_nothing || in_hold(world, execution_id, leg, evidence))
+            block && (is_nothing || in_hold(world, execution_id, &entry.leg, evidence))
+        }
+        Some(chain) if world.is_bitcoin(chain) => {
+            audit.is_some_and(|audit| audit.shows(execution_id, entry, evidence, is_nothing))
         }
         Some(chain) => {
             let Some(block) = world.evm(chain).blocks.get(evidence.height as usize) else { return false };
@@ -194,7 +210,7 @@ struct Due {
 
 fn due(world: &World, chain: usize, deals: &[Deal]) -> Due {
     let id = world.chain_id(chain);
-    let people = PEOPLE.iter().map(|name| (account_of(world, chain, name), RICH as i128)).collect();
+    let people = PEOPLE.iter().map(|name| (world.account(chain, name), RICH as i128)).collect();
     let mut due = Due { people, vault: VAULT as i128, held: 0, issued: 0 };
     let legs = deals.iter().flat_map(|deal| deal.record.legs.iter().zip(&deal.ends));
     for (leg, end) in legs.map(|(entry, end)| (&entry.leg, end)).filter(|(leg, _)| leg.chain == id) {
@@ -230,41 +246,51 @@ fn due(world: &World, chain: usize, deals: &[Deal]) -> Due {
     due
 }
 
-fn account_of(world: &World, chain: usize, name: &str) -> Bytes {
-    match chain {
-        0 => world.home.account(&world.home.address(name)),
-        _ => crate::evm::deploy::account(name).to_vec().into(),
-    }
-}
-
 /// P3 and P8: everybody has exactly what the ends of the legs say, to the base unit, and so has every escrow.
 fn books(world: &World, deals: &[Deal]) -> Vec<String> {
     let mut broken = Vec::new();
+    let audit = Audit::of(world);
     for chain in 0..world.chains() {
         let due = due(world, chain, deals);
-        let escrow = world.escrow(chain);
-        let (vault, held, issued) = sums(world, chain);
+        let (vault, held, issued) = sums(world, audit.as_ref(), chain, deals);
         for (name, is, must) in [
             ("vault", vault, due.vault),
             ("held", held, due.held),
             ("issued", issued, due.issued),
-            ("the escrow's ALZ", balance(world, chain, &escrow), due.vault + due.held),
+            ("the escrow's ALZ", in_escrow(world, audit.as_ref(), chain, deals), due.vault + due.held),
         ] {
             if is != must {
                 broken.push(format!("P8 conservation: chain {chain}: {name} is {is}, not {must}"));
             }
         }
         for (account, must) in &due.people {
-            let is = balance(world, chain, account);
+            let is = balance(world, audit.as_ref(), chain, account);
             if is != *must {
                 broken.push(format!("P3 no redirection: chain {chain}: {account} has {is}, not {must}"));
             }
         }
     }
+    if audit.as_ref().is_some_and(|audit| !audit.is_conserved(&supply(audit, deals))) {
+        broken.push("P8 conservation: on Bitcoin some ALZ or some sats are nowhere".into());
+    }
     broken
 }
 
-fn sums(world: &World, chain: usize) -> (i128, i128, i128) {
+fn supply(audit: &Audit, deals: &[Deal]) -> Supply {
+    audit.supply(deals.iter().flat_map(|deal| deal.record.legs.iter().map(|entry| (&deal.record.execution_id, entry))))
+}
+
+fn in_escrow(world: &World, audit: Option<&Audit>, chain: usize, deals: &[Deal]) -> i128 {
+    match audit.filter(|_| world.is_bitcoin(chain)).map(|audit| supply(audit, deals)) {
+        Some(supply) => (supply.vault + supply.held) as i128,
+        None => balance(world, audit, chain, &world.escrow(chain)),
+    }
+}
+
+fn sums(world: &World, audit: Option<&Audit>, chain: usize, deals: &[Deal]) -> (i128, i128, i128) {
+    if let Some(supply) = audit.filter(|_| world.is_bitcoin(chain)).map(|audit| supply(audit, deals)) {
+        return (supply.vault as i128, supply.held as i128, -(supply.burned as i128));
+    }
     if chain == 0 {
         let sums: BalancesResponse =
             world.home.query(0, &world.home.escrow, &QueryMsg::Balances {}).expect("the escrow answers");
@@ -279,7 +305,10 @@ fn sums(world: &World, chain: usize) -> (i128, i128, i128) {
     (vault.as_u128() as i128, held.as_u128() as i128, issued.as_i128())
 }
 
-fn balance(world: &World, chain: usize, account: &Bytes) -> i128 {
+fn balance(world: &World, audit: Option<&Audit>, chain: usize, account: &Bytes) -> i128 {
+    if let Some(audit) = audit.filter(|_| world.is_bitcoin(chain)) {
+        return audit.alz_of(account.as_slice()) as i128;
+    }
     if chain == 0 {
         return world.home.balance(&world.home.humanized(account)) as i128;
     }
@@ -294,12 +323,17 @@ fn alz_of(ledger: &EvmLedger, account: Address) -> i128 {
 
 /// What two runs of one seed must have in common, beside the timeline; and what a message delivered again must not change.
 pub fn digest(world: &World) -> Vec<String> {
-    let deals = deals(world);
-    let line = |deal: &Deal| format!("{} {} {:?}", deal.record.execution_id, deal.record.state, deal.ends);
-    let mut lines: Vec<String> = deals.iter().map(line).collect();
+    let (deals, audit) = (deals(world), Audit::of(world));
+    let mut lines = Vec::new();
+    for Deal { record, ends } in &deals {
+        lines.push(format!("{} {}", record.execution_id, record.state));
+        let legs = record.legs.iter().map(|entry| &entry.leg).zip(ends);
+        lines.extend(legs.map(|(leg, end)| format!("{} on {}: {end:?}", leg.function.name(), leg.chain)));
+    }
     for chain in 0..world.chains() {
-        let people = PEOPLE.map(|name| balance(world, chain, &account_of(world, chain, name)));
-        lines.push(format!("chain {chain}: {:?}, people have {people:?}", sums(world, chain)));
+        let people = PEOPLE.map(|name| balance(world, audit.as_ref(), chain, &world.account(chain, name)));
+        let sums = sums(world, audit.as_ref(), chain, &deals);
+        lines.push(format!("chain {chain}: {sums:?}, people have {people:?}"));
     }
     let set: Result<SetResponse, String> =
         world.home.query(0, &world.home.coordinator, &aes_coordinator::msg::QueryMsg::AttestorSet { id: None });

@@ -57,13 +57,27 @@ impl Disk {
 
     pub fn lose(&mut self) {
         self.boots += 1;
+        // what was read of a Bitcoin chain, and what was sent there
+        for file in ["index", "headers"] {
+            let _ = std::fs::remove_file(self.beside(file));
+        }
+        let _ = std::fs::remove_dir_all(self.beside("sent"));
+    }
+
+    fn beside(&self, file: &str) -> PathBuf {
+        self.folder.join(format!("{}.{file}", self.name))
     }
 
     /// The end of the log or of the database never came to the disk, or a page of it is empty, or holds anything.
     pub fn tear(&mut self, dice: &mut Dice) {
         self.reboot();
         let (file, log) = (self.file(), Self::log_of(&self.file()));
-        let torn = if dice.chance(0.5) && log.exists() { log } else { file };
+        let index = self.beside("index");
+        let torn = match dice.number(0..4) {
+            0 | 1 if log.exists() => log,
+            2 if index.exists() => index,
+            _ => file,
+        };
         let Ok(length) = std::fs::metadata(&torn).map(|meta| meta.len()) else { return };
         let file = std::fs::OpenOptions::new().write(true).open(torn).expect("a file of ours");
         let page = dice.number(0..length / PAGE + 1) * PAGE;

@@ -54,6 +54,7 @@ faults! {
     UserCancels "user_cancels",
     UserEscapes "user_escapes",
     UserNever "user_never_comes",
+    UserPayee "user_names_no_account",
 }
 
 /// How strong each kind is in this run: 0 never, 1 as often as where it is used says.

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use aes_attestor::Signer;
+use aes_chains::bitcoin::key_of;
 use aes_config::SecretKey;
 use aes_protocol::{keccak, Attestor, AttestorSet, Bytes, Certificate, Domain, Hash32, Statement};
 use k256::ecdsa::SigningKey;
@@ -32,6 +33,11 @@ impl Key {
         SecretKey::new(&self.secret, "the simulation").expect("a key")
     }
 
+    /// An attestor's other one, for BIP-340.
+    pub fn bitcoin(&self) -> SecretKey {
+        SecretKey::new(&keccak(&self.secret).0, "the simulation").expect("a key")
+    }
+
     /// As a config refers to it.
     pub fn file(&self, folder: &Path) -> PathBuf {
         let path = folder.join(hex::encode(self.address));
@@ -52,10 +58,13 @@ impl Key {
 }
 
 pub fn set_of(id: u64, threshold: u8, keys: &[Key]) -> AttestorSet {
-    let mut signers: Vec<[u8; 20]> = keys.iter().map(|key| key.address).collect();
-    signers.sort();
-    let attestor = |signer: [u8; 20]| Attestor { signer: signer.to_vec().into(), bitcoin_key: Hash32::default() };
-    AttestorSet { id, threshold, attestors: signers.into_iter().map(attestor).collect() }
+    let mut keys: Vec<&Key> = keys.iter().collect();
+    keys.sort_by_key(|key| key.address);
+    let attestor = |key: &Key| Attestor {
+        signer: key.address.to_vec().into(),
+        bitcoin_key: key_of(&key.bitcoin()).expect("a key"),
+    };
+    AttestorSet { id, threshold, attestors: keys.into_iter().map(attestor).collect() }
 }
 
 /// Of these keys, whoever they are; one signature each, as many as the threshold asks for where there are so many.

@@ -2,6 +2,7 @@
 //! process on virtual time. Only the wire, the blocks and the time are made here. A seed is a run, the same every time.
 
 mod attestors;
+mod bitcoin;
 mod chains;
 mod check;
 mod cosmos;
@@ -16,7 +17,6 @@ mod others;
 mod panics;
 mod relayers;
 mod run;
-mod ticks;
 mod timeline;
 mod users;
 mod wire;

@@ -10,11 +10,17 @@ use ethers_core::abi::{AbiDecode, AbiEncode};
 use ethers_core::types::{Address, Bytes, Log, H256, U256};
 use serde_json::{json, Value};
 
+use crate::bitcoin::node as bitcoin;
 use crate::dice::Dice;
 use crate::evm::abi::escrow::HoldOfCall;
 use crate::evm::node::Said;
 
 pub trait Lie {
+    /// Whoever says it does not lie.
+    fn is_vouched_for(&self) -> bool {
+        false
+    }
+
     fn twist(&mut self, dice: &mut Dice);
 }
 
@@ -178,4 +184,35 @@ fn logs(answer: &mut Value, filter: &Value, dice: &mut Dice) {
         ..Log::default()
     };
     *answer = if is_empty { json!([made_up]) } else { json!([]) };
+}
+
+/// A Bitcoin node's answer: of a chain that is not there it shows what its work and its hashes give away, the rest is its word.
+impl Lie for bitcoin::Said {
+    fn is_vouched_for(&self) -> bool {
+        self.is_vouched_for
+    }
+
+    fn twist(&mut self, dice: &mut Dice) {
+        let Ok(answer) = &mut self.answer else { return };
+        *answer = match (self.method.as_str(), answer.take()) {
+            ("gettxout", Value::Null) => json!({ "value": 0.00001, "scriptPubKey": { "hex": "51" } }),
+            ("gettxout", _) => Value::Null,
+            ("getmempoolinfo", _) => json!({ "mempoolminfee": 0.001 }),
+            ("estimatesmartfee", _) => json!({ "feerate": 0.01 }),
+            (_, Value::Number(height)) => {
+                let mut height = height.as_u64().unwrap_or_default();
+                height.twist(dice);
+                json!(height)
+            }
+            (_, Value::String(text)) => json!(digit(text, dice)),
+            (_, other) => other,
+        };
+    }
+}
+
+fn digit(mut text: String, dice: &mut Dice) -> String {
+    let at = dice.index(text.len());
+    let other = if text.get(at..=at) == Some("0") { "1" } else { "0" };
+    text.replace_range(at..=at, other);
+    text
 }

@@ -7,6 +7,7 @@ use aes_chains::{Chain, Home};
 use aes_coordinator::msg::{ExecutionResponse, QueryMsg};
 use aes_protocol::{AttestorSet, ChainId, Hash32};
 
+use crate::bitcoin::node as bitcoin;
 use crate::cosmos::{CosmosLink, HomeLink};
 use crate::evm::node;
 use crate::wire::{Life, Link, Seat};
@@ -23,11 +24,13 @@ pub fn home(seat: Seat, life: &Arc<Life>, name: &str) -> Arc<dyn Home> {
 
 pub fn chain(seat: Seat, life: &Arc<Life>, chain: usize, name: &str) -> Arc<dyn Chain> {
     let link = link(seat, life, chain);
+    let payer = (!matches!(seat, Seat::Attestor(_))).then_some(name);
     if chain == 0 {
         let account = with(|world| world.home.address(name));
         Arc::new(CosmosLink::new(link, account))
+    } else if with(|world| world.is_bitcoin(chain)) {
+        bitcoin::adapter(link, payer, home(seat, life, name))
     } else {
-        let payer = (!matches!(seat, Seat::Attestor(_))).then_some(name);
         node::adapter(link, payer)
     }
 }

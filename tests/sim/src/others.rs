@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use aes_attestor::{AttestorClient, Quorum, Request};
 use aes_chains::{EscrowMessage, SettlementItem};
-use aes_coordinator::msg::{ExecuteMsg, State};
+use aes_coordinator::msg::{ExecuteMsg, ExecutionResponse, State};
 use aes_escrow::msg::ExecuteMsg as EscrowExecute;
 use aes_protocol::{
     decisions_tree, evidence_root, AttestorSet, Decision, DecisionLeaf, Hash32, Leg, LegStatus, Statement,
 };
+use bitcoin::Transaction;
 use ethers_core::abi::AbiEncode;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::attestors::{made_up, Asking, Attesting};
+use crate::bitcoin::ends::Audit;
 use crate::chains::short;
 use crate::cosmos::alz::call;
 use crate::dice::Dice;
@@ -36,7 +38,8 @@ pub async fn admin(mut dice: Dice) {
         if !with(|world| world.strikes(Fault::Pause, 0.3)) {
             continue;
         }
-        let place = dice.index(with(|world| world.chains()) + 1);
+        // on Bitcoin nobody can
+        let place = dice.index(with(|world| world.evms.len()) + 2);
         say(
             "admin",
             format!("pauses {}", if place == 0 { "the coordinator".into() } else { format!("escrow {}", place - 1) }),
@@ -130,7 +133,7 @@ pub async fn copycat(mut parcels: mpsc::UnboundedReceiver<Parcel>, mut dice: Dic
 }
 
 /// Makes certificates of the keys that lie, for what suits a thief, and hands them to every contract.
-pub async fn thief(mut dice: Dice, keys: Vec<Key>, by: Arc<Person>) {
+pub async fn thief(mut dice: Dice, keys: Vec<Key>, bitcoin_keys: Vec<Key>, by: Arc<Person>) {
     loop {
         sleep(Duration::from_secs(dice.number(5..40))).await;
         if !with(|world| world.strikes(Fault::Forgery, 1.0)) {
@@ -168,6 +171,18 @@ pub async fn thief(mut dice: Dice, keys: Vec<Key>, by: Arc<Person>) {
             let said = sent.map_or_else(|error| brief(&error), |_| "handed over".into());
             say("thief", format!("{decision:?} for {} on {}: {said}", short(&id), chain.id()));
         }
+        with(|world| settle_on_bitcoin(world, &record, decision, &bitcoin_keys));
+    }
+}
+
+fn settle_on_bitcoin(world: &mut World, record: &ExecutionResponse, decision: Decision, keys: &[Key]) {
+    let Some(audit) = Audit::of(world) else { return };
+    let here = record.legs.iter().filter(|entry| entry.leg.chain == world.bitcoin().id);
+    let forged = |entry| audit.forged(&record.execution_id, entry, decision, keys);
+    let forged: Vec<Transaction> = here.filter_map(forged).collect();
+    for tx in forged {
+        let said = world.bitcoin_mut().take(&tx).map_or_else(|error| error.to_string(), |_| "taken".into());
+        world.say("thief", format!("{decision:?} for {} on Bitcoin: {said}", short(&record.execution_id)));
     }
 }
 

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aes_protocol::Bytes;
+use aes_protocol::{AttestorSet, Bytes};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, Instant};
 
 use crate::attestors::Attesting;
+use crate::bitcoin;
 use crate::chains::{intervals, produce};
 use crate::check;
 use crate::cosmos::ledger::{CosmosLedger, Times};
@@ -47,11 +48,21 @@ pub enum Broken {
     Robbed,
     /// a task of some process panics, and all else goes on
     Panics,
+    /// a thief has as many attestors' Bitcoin keys as make a settlement
+    BitcoinKeys,
 }
 
 impl Broken {
-    pub const ALL: [Self; 7] =
-        [Self::Liars, Self::Hasty, Self::Misled, Self::NoRelayer, Self::NoQuorum, Self::Robbed, Self::Panics];
+    pub const ALL: [Self; 8] = [
+        Self::Liars,
+        Self::Hasty,
+        Self::Misled,
+        Self::NoRelayer,
+        Self::NoQuorum,
+        Self::Robbed,
+        Self::Panics,
+        Self::BitcoinKeys,
+    ];
 }
 
 pub struct Report {
@@ -72,6 +83,7 @@ struct Shape {
     /// these lose what they have signed: with the faulty ones still fewer than make a certificate
     careless: usize,
     evms: usize,
+    bitcoin: bool,
     deals: usize,
     escape_delay: u64,
     trouble: u64,
@@ -89,6 +101,7 @@ fn shape(dice: &mut Dice, broken: Option<Broken>) -> Shape {
         faulty,
         careless: bearable - faulty,
         evms: dice.number(1..4) as usize,
+        bitcoin: dice.chance(0.2),
         deals: dice.number(1..5) as usize,
         escape_delay: dice.number(150..900),
         trouble: dice.number(120..500),
@@ -98,6 +111,7 @@ fn shape(dice: &mut Dice, broken: Option<Broken>) -> Shape {
         Some(Broken::Misled) => Shape { faulty: attestors, careless: 0, ..shape },
         Some(Broken::NoQuorum) => Shape { faulty: 0, ..shape },
         Some(Broken::NoRelayer) => Shape { relayers: 0, ..shape },
+        Some(Broken::BitcoinKeys) => Shape { bitcoin: true, ..shape },
         _ => shape,
     }
 }
@@ -136,7 +150,7 @@ async fn play(seed: u64, broken: Option<Broken>, folder: &Path) -> Vec<String> {
     let next = set_of(2, shape.threshold, &next);
 
     let (copies, copied) = mpsc::unbounded_channel();
-    let intervals = build(&shape, &set, odds, copies, folder, &mut dice);
+    let intervals = build(&shape, (&set, &next, &keys), odds, copies, folder, &mut dice);
     let liars = match broken {
         Some(Broken::Misled) => 0,
         Some(Broken::Liars) => shape.faulty,
@@ -146,8 +160,9 @@ async fn play(seed: u64, broken: Option<Broken>, folder: &Path) -> Vec<String> {
         world.misled = (liars..shape.faulty).collect();
         world.hasty = broken == Some(Broken::Hasty);
         let Shape { relayers, attestors, threshold, evms, deals, .. } = shape;
+        let and_bitcoin = if shape.bitcoin { " and Bitcoin" } else { "" };
         world.say("world", format!(
-            "{relayers} relayers; {threshold} of {attestors} attestors, {liars} lie, the nodes of {} do; {evms} EVM chains; \
+            "{relayers} relayers; {threshold} of {attestors} attestors, {liars} lie, the nodes of {} do; {evms} EVM chains{and_bitcoin}; \
              {deals} executions; escape after {} s; trouble for {} s",
             shape.faulty - liars, shape.escape_delay, shape.trouble
         ));
@@ -178,7 +193,8 @@ async fn play(seed: u64, broken: Option<Broken>, folder: &Path) -> Vec<String> {
     tasks.spawn(copycat(copied, dice.fork(), "stranger"));
     tasks.spawn(admin(dice.fork()));
     tasks.spawn(rotation(dice.fork(), next, attestors.clone(), stranger));
-    tasks.spawn(thief(dice.fork(), keys[..liars].to_vec(), Person::new("thief")));
+    let stolen = if broken == Some(Broken::BitcoinKeys) { usize::from(shape.threshold) } else { liars };
+    tasks.spawn(thief(dice.fork(), keys[..liars].to_vec(), keys[..stolen].to_vec(), Person::new("thief")));
     let mut deals = JoinSet::new();
     for _ in 0..shape.deals {
         deals.spawn(deal(dice.fork(), people.clone(), shape.relayers, shape.escape_delay));
@@ -221,7 +237,7 @@ async fn play(seed: u64, broken: Option<Broken>, folder: &Path) -> Vec<String> {
 
 fn build(
     shape: &Shape,
-    set: &aes_protocol::AttestorSet,
+    (set, next, keys): (&AttestorSet, &AttestorSet, &[Key]),
     odds: Odds,
     copies: mpsc::UnboundedSender<Parcel>,
     folder: &Path,
@@ -238,8 +254,13 @@ fn build(
         set_grace: times.set_grace,
     };
     let depositors = PEOPLE.map(account);
-    let mut payers = vec![account("stranger"), account("thief")];
-    payers.extend((0..shape.relayers).map(|number| account(&name_of(number))));
+    let mut payers = vec!["stranger".to_string(), "thief".to_string()];
+    payers.extend((0..shape.relayers).map(name_of));
+    let bitcoin = shape.bitcoin.then(|| {
+        let depth = dice.number(2..6);
+        bitcoin::deploy::chain(depth, EPOCH, &PEOPLE, &payers, &terms, (keys, next), dice)
+    });
+    let payers: Vec<_> = payers.iter().map(|payer| account(payer)).collect();
     let evms: Vec<_> = EVMS[..shape.evms]
         .iter()
         .map(|id| chain(id.parse().expect("a chain"), dice.number(2..6), EPOCH, &payers, &depositors, &terms))
@@ -249,9 +270,12 @@ fn build(
     for evm in &evms {
         home.register(&evm.id, &Bytes::from(evm.escrow.as_slice()));
     }
+    if let Some((ledger, deployed)) = &bitcoin {
+        home.register(&ledger.id, &deployed.entry.escrow);
+    }
     home.seal();
     let mut world = World::new(folder.into(), dice.fork(), odds, home, domain, copies);
-    world.evms = evms;
+    (world.evms, world.bitcoin) = (evms, bitcoin);
     let most = (world.odds.of(Fault::Skew) * 60.0) as u64;
     world.skew = (0..world.chains()).map(|_| dice.number(0..2 * most + 1) as i64 - most as i64).collect();
     if world.skew.iter().any(|seconds| *seconds != 0) {

@@ -9,16 +9,20 @@ use aes_coordinator::msg::{ExecuteMsg, RollbackReason, State};
 use aes_protocol::{manifest_root, Bytes, ChainId, Execution, Function, Hash32, Leg};
 use tokio::time::sleep;
 
+use crate::bitcoin::ledger::BitcoinLedger;
 use crate::chains::short;
+use crate::check;
 use crate::dice::Dice;
-use crate::evm::deploy::account;
 use crate::fault::Fault;
 use crate::links;
 use crate::relayers::name_of;
 use crate::wire::{Life, Seat};
-use crate::world::{say, with};
+use crate::world::{say, with, World};
 
 pub const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
+
+/// No account on Bitcoin.
+const OP_RETURN: &[u8] = &[0x6a];
 
 pub struct Person {
     pub name: &'static str,
@@ -51,7 +55,8 @@ pub fn legs(dice: &mut Dice) -> Vec<(usize, &'static str, Function, u128)> {
         let parts = dice.number(1..3) as u128;
         let amount = u128::from(dice.number(1..2_000));
         let chain = dice.index(chains);
-        let out = if is_minted(chain) && dice.chance(0.4) { Function::Burn } else { Function::Lock };
+        let is_burnt = is_minted(chain) || with(|world| world.is_bitcoin(chain));
+        let out = if is_burnt && dice.chance(0.4) { Function::Burn } else { Function::Lock };
         legs.push((chain, somebody(dice), out, amount * parts));
         for _ in 0..parts {
             let chain = dice.index(chains);
@@ -68,14 +73,11 @@ pub fn legs(dice: &mut Dice) -> Vec<(usize, &'static str, Function, u128)> {
 }
 
 fn is_minted(chain: usize) -> bool {
-    chain > 0 || with(|world| world.home.alz.can_be_minted())
+    with(|world| if chain == 0 { world.home.alz.can_be_minted() } else { !world.is_bitcoin(chain) })
 }
 
 pub fn account_on(chain: usize, name: &str) -> Bytes {
-    with(|world| match chain {
-        0 => world.home.account(&world.home.address(name)),
-        _ => account(name).to_vec().into(),
-    })
+    with(|world| world.account(chain, name))
 }
 
 struct Trade {
@@ -92,18 +94,23 @@ fn trade(dice: &mut Dice, people: Vec<Arc<Person>>, relayers: usize, escape_dela
     let opener = people[dice.index(people.len())].clone();
     let others: Vec<&'static str> = PEOPLE.into_iter().collect();
     let wanted = legs(dice);
-    let leg = |(index, (chain, name, function, amount)): (u8, &(usize, &str, Function, u128))| {
+    let leg = |(index, (chain, name, function, amount)): (u8, &(usize, &'static str, Function, u128))| {
+        let is_bitcoin = with(|world| world.is_bitcoin(*chain));
+        // there a deposit's signatures are attached, which is the opener's to do
+        let name = if is_bitcoin && function.is_account_sourced() { &opener.name } else { name };
         let other = others.iter().find(|other| **other != *name).copied().unwrap_or(name);
         let account = |is_there: bool, who: &str| if is_there { account_on(*chain, who) } else { Bytes::default() };
         let (id, escrow) = with(|world| (world.chain_id(*chain), world.escrow(*chain)));
         let to = if function.is_account_sourced() { other } else { name };
+        let is_paid_out = is_bitcoin && function.has_recipient();
+        let cannot_be_paid = is_paid_out && with(|world| world.strikes(Fault::UserPayee, 0.1));
         Leg {
             index,
             chain: id,
             escrow,
             function: *function,
             from: account(function.is_account_sourced(), name),
-            to: account(function.has_recipient(), to),
+            to: if cannot_be_paid { OP_RETURN.into() } else { account(function.has_recipient(), to) },
             amount: (*amount).into(),
         }
     };
@@ -229,6 +236,15 @@ pub fn brief(error: &impl std::fmt::Display) -> String {
 pub fn all_ended() -> bool {
     with(|world| {
         let open = [State::Open, State::Committed, State::Aborted];
-        open.iter().all(|state| world.home.executions(*state).is_empty())
+        open.iter().all(|state| world.home.executions(*state).is_empty()) && nothing_is_late(world)
     })
+}
+
+/// On Bitcoin a deposit may come after its execution has ended, and is given back then.
+fn nothing_is_late(world: &World) -> bool {
+    let is_held = |end: &check::End| end.status == Some(aes_escrow::msg::HoldStatus::Held);
+    let is_quiet = |ledger: &BitcoinLedger| {
+        ledger.is_quiet() && !check::deals(world).iter().any(|deal| deal.ends.iter().any(is_held))
+    };
+    world.bitcoin.as_ref().is_none_or(|(ledger, _)| is_quiet(ledger))
 }

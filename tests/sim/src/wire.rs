@@ -71,6 +71,15 @@ impl Link {
         }
     }
 
+    /// Of the process that asks, or of the user's commands.
+    pub fn disk(&self, name: Option<&str>) -> String {
+        match self.seat {
+            Seat::Relayer(n) => format!("relayer-{n}"),
+            Seat::Attestor(n) => format!("journal-{n}"),
+            Seat::User => name.unwrap_or("nobody").into(),
+        }
+    }
+
     async fn pass(&self) -> Result<u64, ChainError> {
         self.life.step().await;
         let (wait, down, back) = with(|world| {

@@ -6,12 +6,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use aes_chains::bitcoin::NodeError;
 use aes_chains::{Outcome, TxId};
 use aes_protocol::{Bytes, ChainId, Domain};
+use bitcoin::Transaction;
 use cosmwasm_std::{Addr, WasmMsg};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::bitcoin::deploy::wallet;
+use crate::bitcoin::ledger::{BitcoinLedger, Deployed};
 use crate::cosmos::ledger::{self as home, CosmosLedger};
 use crate::dice::Dice;
 use crate::evm::deploy::account;
@@ -49,6 +53,7 @@ pub fn say(who: &str, what: impl AsRef<str>) {
 pub enum Parcel {
     Home(home::Tx),
     Evm { chain: usize, tx: Tx },
+    Bitcoin(Transaction),
 }
 
 pub struct World {
@@ -64,6 +69,8 @@ pub struct World {
     pub domain: Domain,
     pub home: CosmosLedger,
     pub evms: Vec<EvmLedger>,
+    /// the last chain, in some runs
+    pub bitcoin: Option<(BitcoinLedger, Deployed)>,
     /// seconds that each chain's clock is ahead
     pub skew: Vec<i64>,
     outages: BTreeMap<(Seat, usize), Instant>,
@@ -98,6 +105,7 @@ impl World {
             domain,
             home,
             evms: Vec::new(),
+            bitcoin: None,
             skew: Vec::new(),
             outages: BTreeMap::new(),
             broke: BTreeMap::new(),
@@ -114,12 +122,17 @@ impl World {
     }
 
     pub fn chains(&self) -> usize {
-        1 + self.evms.len()
+        1 + self.evms.len() + usize::from(self.bitcoin.is_some())
+    }
+
+    pub fn is_bitcoin(&self, chain: usize) -> bool {
+        chain > self.evms.len()
     }
 
     pub fn chain_id(&self, chain: usize) -> ChainId {
         match chain {
             0 => self.home.id.clone(),
+            _ if self.is_bitcoin(chain) => self.bitcoin().id.clone(),
             _ => self.evm(chain).id.clone(),
         }
     }
@@ -132,10 +145,32 @@ impl World {
         &mut self.evms[chain - 1]
     }
 
+    pub fn bitcoin(&self) -> &BitcoinLedger {
+        &self.bitcoin.as_ref().expect("a Bitcoin chain").0
+    }
+
+    pub fn bitcoin_mut(&mut self) -> &mut BitcoinLedger {
+        &mut self.bitcoin.as_mut().expect("a Bitcoin chain").0
+    }
+
+    pub fn deployed(&self) -> &Deployed {
+        &self.bitcoin.as_ref().expect("a Bitcoin chain").1
+    }
+
     pub fn escrow(&self, chain: usize) -> Bytes {
         match chain {
             0 => self.home.account(&self.home.escrow),
+            _ if self.is_bitcoin(chain) => self.deployed().entry.escrow.clone(),
             _ => self.evm(chain).escrow.as_slice().into(),
+        }
+    }
+
+    /// Somebody's there.
+    pub fn account(&self, chain: usize, name: &str) -> Bytes {
+        match chain {
+            0 => self.home.account(&self.home.address(name)),
+            _ if self.is_bitcoin(chain) => wallet(name).to_bytes().into(),
+            _ => account(name).to_vec().into(),
         }
     }
 
@@ -183,6 +218,7 @@ impl World {
     /// What the node says, which may be a lie to a relayer, and to the few attestors whose nodes lie.
     pub fn told<T: Lie>(&mut self, link: &Link, mut truth: T) -> T {
         let lied = match link.seat {
+            _ if truth.is_vouched_for() => false,
             Seat::Relayer(_) => self.strikes(Fault::Lie, 0.005),
             Seat::Attestor(n) if self.misled.contains(&n) => self.strikes(Fault::AttestorLiedTo, 0.5),
             _ => false,
@@ -235,6 +271,20 @@ impl World {
         Ok(())
     }
 
+    /// A signed transaction given to the Bitcoin chain's node; `Err` in the node's words.
+    pub fn take_bitcoin(&mut self, link: &Link, tx: Transaction) -> Result<(), NodeError> {
+        let is_relayer = matches!(link.seat, Seat::Relayer(_));
+        if is_relayer && self.strikes(Fault::Dropped, 0.05) {
+            self.say(&link.who(), format!("chain {}: transaction {} is dropped", link.chain, tx.compute_txid()));
+            return Ok(());
+        }
+        if self.bitcoin_mut().take(&tx)? && is_relayer {
+            self.fired.count(Fault::Replaced);
+        }
+        self.handed_over(link.seat, Parcel::Bitcoin(tx));
+        Ok(())
+    }
+
     /// In a block, and not refused there.
     pub fn was_delivered(&self, parcel: &Parcel) -> bool {
         match parcel {
@@ -243,6 +293,7 @@ impl World {
                 let in_block = self.evm(*chain).find(&tx.id, 0).and_then(|(_, in_block)| in_block);
                 in_block.is_some_and(|(_, receipt)| receipt.failure.is_none())
             }
+            Parcel::Bitcoin(tx) => self.bitcoin().was_mined(&tx.compute_txid()),
         }
     }
 
@@ -260,6 +311,8 @@ impl World {
                 let copy = Tx { id, from, nonce, max_fee: u128::from(fee) * 2, ..tx };
                 self.evm_mut(chain).take(copy).expect("the next nonce");
             }
+            // the same bytes, whoever brings them
+            Parcel::Bitcoin(tx) => _ = self.bitcoin_mut().take(&tx),
         }
     }
 }

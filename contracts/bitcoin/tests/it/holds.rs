@@ -1,13 +1,13 @@
 //! Which output is this leg's hold, where it is found, and how it ended.
 
 use aes_bitcoin::{Ending, EscrowError, Hold, Holding, NotThisHold, Outcome, RefundDelay, Sighting, ANCHOR, CARRIER};
-use aes_protocol::{Function, Hash32};
+use aes_protocol::{Function, Hash32, Leg};
 use bitcoin::{Amount, TxOut};
 
 use crate::chain::spend;
 use crate::support::{
-    attest, escrow, hold, hold_script, leg, outpoint, rate, settle, sign, wallet, x_only, ALZ, DEADLINE, DEPOSITOR,
-    ESCAPE_DELAY, EXECUTION, FROM,
+    attest, escrow, hold, hold_script, leg, outpoint, rate, refund, settle, sign, wallet, x_only, ALZ, DEADLINE,
+    DEPOSITOR, ESCAPE_DELAY, EXECUTION, FROM, TO,
 };
 
 fn seen(hold: &Hold) -> (TxOut, Holding) {
@@ -52,6 +52,20 @@ fn only_the_exact_hold_counts() {
         let mixed = Holding { mixed: true, ..holding.clone() };
         assert_eq!(check(&hold, &output, Some(&mixed), before), Err(NotThisHold::OtherRune(at)));
     }
+}
+
+/// Both settlements would be one transaction, and its end could not be told from the chain.
+#[test]
+fn a_leg_that_pays_the_same_account_either_way_has_no_hold() {
+    let escrow = escrow();
+    let vault = escrow.vault(1).unwrap().script_pubkey().to_bytes();
+    let refused = |script: Result<_, EscrowError>| matches!(script.map(drop), Err(EscrowError::SamePayee { leg: 0 }));
+    for (function, from) in [(Function::Transfer, wallet(TO).to_bytes()), (Function::Lock, vault.clone())] {
+        let leg = Leg { from: from.into(), ..leg(&escrow, function, ALZ) };
+        assert!(refused(escrow.account_hold(&EXECUTION, &leg, 1, x_only(DEPOSITOR), refund())), "{function:?}");
+    }
+    let leg = Leg { to: vault.into(), ..leg(&escrow, Function::Unlock, ALZ) };
+    assert!(refused(escrow.reserve_hold(&EXECUTION, &leg, 1)));
 }
 
 #[test]

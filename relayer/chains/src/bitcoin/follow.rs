@@ -13,7 +13,7 @@ use aes_bitcoin::{Etched, Tip};
 use aes_config::Anchor;
 use aes_telemetry::{fault, Fault};
 use bitcoin::{BlockHash, ScriptBuf};
-use tokio::sync::watch;
+use tokio::sync::{watch, SetOnce};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -22,6 +22,7 @@ use super::index::{Index, MEDIAN_OF};
 use super::node::Node;
 use crate::error::ChainError;
 use crate::liars::FollowHealth;
+use crate::ticks::Ticks;
 
 /// Blocks between two writes of the index while it is still behind.
 const WRITE_EVERY: u64 = 500;
@@ -63,9 +64,9 @@ pub struct Follower {
     nodes: Vec<(String, Node)>,
     followed: Followed,
     state: RwLock<State>,
-    tick: watch::Sender<u64>,
+    ticks: Ticks,
     /// the chain was read to its end once
-    read: watch::Sender<bool>,
+    read: SetOnce<()>,
     stopped: OnceLock<String>,
 }
 
@@ -90,8 +91,8 @@ impl Follower {
             node,
             followed,
             state: RwLock::new(waiting),
-            tick: watch::Sender::new(0),
-            read: watch::Sender::new(false),
+            ticks: Ticks::default(),
+            read: SetOnce::new(),
             stopped: OnceLock::new(),
         });
         let task = tokio::spawn({
@@ -102,7 +103,7 @@ impl Follower {
     }
 
     pub fn ticks(&self) -> watch::Receiver<u64> {
-        self.tick.subscribe()
+        self.ticks.subscribe()
     }
 
     /// What is known, unless it is old: then the node does not answer, or there is much to read yet.
@@ -119,10 +120,8 @@ impl Follower {
 
     /// Returns when the chain was read to its end once, or not within `FIRST`: `index` says why.
     pub async fn wait_until_read(&self) {
-        let mut read = self.read.subscribe();
-        let until = read.wait_for(|read| *read);
         // either way `index` tells
-        let _ = tokio::time::timeout(FIRST, until).await;
+        let _ = tokio::time::timeout(FIRST, self.read.wait()).await;
     }
 
     async fn run(&self) {
@@ -170,13 +169,14 @@ impl Follower {
             return Ok(());
         }
         self.state_mut().current = Ok(Instant::now());
-        self.read.send_replace(true);
+        // once is enough
+        let _ = self.read.set(());
         if tip != before {
             let written = self.state().written;
             if written.is_none_or(|at| at.elapsed() >= WRITE_AFTER) {
                 self.write_files();
             }
-            self.tick.send_replace(tip.map_or(0, |tip| tip.height));
+            self.ticks.tell(tip.map_or(0, |tip| tip.height));
         }
         Ok(())
     }

@@ -115,7 +115,7 @@ impl BitcoinChain {
         let escrow = self.sets.escrow().await?;
         let look = Look { chain: self, escrow: &escrow, record: &record, height };
         if !leg.function.is_account_sourced() {
-            return self.following.follower.index(|index| look.reserve(index, leg))?;
+            return self.following.follower.index(|index| look.reserve(index, leg));
         }
         let Some(attached) = &entry.presigned else { return Ok(None) };
         let presigned = Presigned::decode(&attached.0).and_then(|presigned| {
@@ -184,19 +184,26 @@ impl Look<'_> {
     }
 
     /// Under whichever set's keys it is; the oldest where there are several.
-    fn reserve(&self, index: &Index, leg: &Leg) -> Result<Option<Found>, ChainError> {
+    fn reserve(&self, index: &Index, leg: &Leg) -> Option<Found> {
         for keys in self.escrow.sets.iter() {
             let script = self.chain.scripts.reserve(self.escrow, &self.record.execution_id, leg, keys.set_id());
-            let script = script.map_err(|error| self.chain.node.refused(error.to_string()))?;
+            let script = match script {
+                Ok(script) => script,
+                // then there never was one, which the execution's end must not wait for
+                Err(error) => {
+                    tracing::debug!(execution = %self.record.execution_id, leg = leg.index, "cannot be held: {error}");
+                    return None;
+                }
+            };
             for seen in index.seen_at(script.script_pubkey(), self.height) {
                 let hold = script.clone().at(seen.outpoint);
                 let found = Found { hold, seen, presigned: None, deadline: self.record.deadline };
                 if self.counts(index, &found) {
-                    return Ok(Some(found));
+                    return Some(found);
                 }
             }
         }
-        Ok(None)
+        None
     }
 
     /// A hold that is not as the leg says counts for nothing, except when it is to be given back: then all that matters is

@@ -57,6 +57,7 @@ use holds::{Records, Scripts};
 use late::Late;
 pub use node::Node;
 pub use psbt::DepositPsbts;
+pub use rpc::{Answer, NodeError, Wire};
 use sent::SentBook;
 pub use wallet::{keypair, sign};
 use wallet::{Elsewhere, Purse, Wallet};
@@ -111,6 +112,18 @@ impl BitcoinChain {
         anchor: Anchor,
         home: Arc<dyn Home>,
     ) -> Result<Arc<Self>, ChainError> {
+        Self::over(Node::new(id, config)?, config, entry, bitcoin, anchor, home)
+    }
+
+    pub fn over(
+        node: Node,
+        config: &ChainConfig,
+        entry: &ManifestChain,
+        bitcoin: &BitcoinEscrow,
+        anchor: Anchor,
+        home: Arc<dyn Home>,
+    ) -> Result<Arc<Self>, ChainError> {
+        let (id, node) = (node.id.clone(), Arc::new(node));
         let refused = |cause: String| ChainError::Refused { chain: id.clone(), cause };
         let settings = config.bitcoin.as_ref();
         let settings = settings.ok_or_else(|| refused(format!("no [chains.\"{id}\".bitcoin] table in the config")))?;
@@ -127,7 +140,6 @@ impl BitcoinChain {
         let sent = SentBook::beside(&settings.index);
         let sent =
             sent.map_err(|error| refused(format!("what was sent is beside {}: {error}", settings.index.display())))?;
-        let node = Arc::new(Node::new(id.clone(), config)?);
         let followed = Followed {
             etched: terms.etched,
             anchor,

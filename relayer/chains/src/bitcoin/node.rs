@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aes_config::ChainConfig;
@@ -13,7 +14,7 @@ use bitcoin::{Amount, Block, BlockHash, FeeRate, OutPoint, ScriptBuf, Transactio
 use serde::Deserialize;
 use serde_json::{json, Value};
 
-use super::rpc::{self, Endpoints, NodeError, RpcError};
+use super::rpc::{self, Endpoints, Http, NodeError, RpcError, Wire};
 use crate::error::ChainError;
 use crate::liars::Liars;
 
@@ -91,12 +92,18 @@ struct Script {
 
 impl Node {
     pub fn new(id: ChainId, config: &ChainConfig) -> Result<Self, ChainError> {
-        let unreachable = |cause: String| ChainError::Unreachable { chain: id.clone(), cause };
+        let http = Http::new(Duration::from_secs(config.timeout.max(1)));
+        let http = http.map_err(|cause| ChainError::Unreachable { chain: id.clone(), cause })?;
+        Self::over(Arc::new(http), id, config)
+    }
+
+    /// The same with another wire than HTTP.
+    pub fn over(wire: Arc<dyn Wire>, id: ChainId, config: &ChainConfig) -> Result<Self, ChainError> {
         if id.kind() != ChainKind::Bitcoin {
-            return Err(unreachable("not a Bitcoin chain: write bip122 and how its first block's hash begins".into()));
+            let cause = "not a Bitcoin chain: write bip122 and how its first block's hash begins".into();
+            return Err(ChainError::Unreachable { chain: id, cause });
         }
-        let timeout = Duration::from_secs(config.timeout.max(1));
-        let rpc = Endpoints::new(&id, &config.rpc, timeout).map_err(unreachable)?;
+        let rpc = Endpoints::new(&id, &config.rpc, wire);
         Ok(Self { id, rpc })
     }
 

@@ -1,13 +1,15 @@
 //! The wire: JSON-RPC over HTTP to a list of endpoints, as Bitcoin Core and btcd both speak it (docs/bitcoin.md). One that
-//! does not answer is rested for a while and the next is asked, so a dead node costs one time-out and not one a request.
+//! does not answer is rested for a while and the next is asked, so a dead node costs one time-out and not one a request. The
+//! simulation has a wire of its own.
 
-use std::fmt;
+use std::fmt::{self, Debug};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aes_protocol::ChainId;
 use aes_telemetry::metrics;
+use async_trait::async_trait;
 use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::Deserialize;
@@ -70,36 +72,54 @@ impl Endpoint {
     }
 }
 
+/// What a node said, as far as it is JSON-RPC: its result or its error.
+pub type Answer = Result<Value, NodeError>;
+
+/// How a question comes to an endpoint.
+#[async_trait]
+pub trait Wire: Debug + Send + Sync {
+    /// `Err`: it did not answer, and why.
+    async fn exchange(&self, endpoint: &aes_config::Endpoint, method: &str, params: &Value) -> Result<Answer, String>;
+}
+
+#[derive(Debug)]
+pub struct Http {
+    client: reqwest::Client,
+    next_id: AtomicU64,
+}
+
+impl Http {
+    pub fn new(timeout: Duration) -> Result<Self, String> {
+        let client = http::client(timeout).map_err(|error| cause_of(&error))?;
+        Ok(Self { client, next_id: AtomicU64::new(1) })
+    }
+}
+
 #[derive(Debug)]
 pub struct Endpoints {
     /// CAIP-2 reference: how the hash of the chain's first block begins
     genesis: String,
-    http: reqwest::Client,
+    wire: Arc<dyn Wire>,
     endpoints: Vec<Arc<Endpoint>>,
     liars: Arc<Liars>,
-    next_id: AtomicU64,
 }
-
-type Answer = Result<Value, NodeError>;
 
 impl Endpoints {
     /// User and password stand in the URL.
-    pub fn new(chain: &ChainId, endpoints: &[aes_config::Endpoint], timeout: Duration) -> Result<Self, String> {
+    pub fn new(chain: &ChainId, endpoints: &[aes_config::Endpoint], wire: Arc<dyn Wire>) -> Self {
         let endpoint = |at: &aes_config::Endpoint| {
             let (checked, resting_until) = (AtomicBool::new(false), Mutex::new(None));
             Arc::new(Endpoint { at: at.clone(), checked, resting_until })
         };
         let endpoints = endpoints.iter().map(endpoint).collect();
-        let http = http::client(timeout).map_err(|error| cause_of(&error))?;
-        let liars = Arc::new(Liars::new(chain));
-        Ok(Self { genesis: chain.reference().into(), http, endpoints, liars, next_id: AtomicU64::new(1) })
+        Self { genesis: chain.reference().into(), wire, endpoints, liars: Arc::new(Liars::new(chain)) }
     }
 
     /// Those of each host by themselves, under its name: whoever runs it can lie behind all its URLs.
     pub fn each(&self) -> Vec<(String, Self)> {
         let alone = |(name, endpoints)| {
-            let (genesis, http, liars) = (self.genesis.clone(), self.http.clone(), self.liars.clone());
-            (name, Self { genesis, http, endpoints, liars, next_id: AtomicU64::new(1) })
+            let (genesis, wire, liars) = (self.genesis.clone(), self.wire.clone(), self.liars.clone());
+            (name, Self { genesis, wire, endpoints, liars })
         };
         grouped(&self.endpoints, |endpoint| endpoint.at.to_string()).into_iter().map(alone).collect()
     }
@@ -144,7 +164,7 @@ impl Endpoints {
 
     async fn ask(&self, endpoint: &Endpoint, method: &str, params: &Value) -> Result<Answer, String> {
         self.check_chain(endpoint).await?;
-        self.post(endpoint, method, params).await
+        self.wire.exchange(&endpoint.at, method, params).await
     }
 
     /// A wrong URL in the list must not show another chain's state after a fail-over.
@@ -152,7 +172,7 @@ impl Endpoints {
         if endpoint.checked.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let first = self.post(endpoint, "getblockhash", &json!([0])).await?;
+        let first = self.wire.exchange(&endpoint.at, "getblockhash", &json!([0])).await?;
         let first = first.map_err(|error| format!("getblockhash 0: {error}"))?;
         let hash = first.as_str().ok_or("getblockhash 0: no hash")?;
         if !hash.starts_with(&self.genesis) {
@@ -161,11 +181,14 @@ impl Endpoints {
         endpoint.checked.store(true, Ordering::Relaxed);
         Ok(())
     }
+}
 
-    async fn post(&self, endpoint: &Endpoint, method: &str, params: &Value) -> Result<Answer, String> {
+#[async_trait]
+impl Wire for Http {
+    async fn exchange(&self, endpoint: &aes_config::Endpoint, method: &str, params: &Value) -> Result<Answer, String> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
-        let sent = self.http.post(endpoint.at.expose().clone()).json(&body).send().await;
+        let sent = self.client.post(endpoint.expose().clone()).json(&body).send().await;
         let response = sent.map_err(|error| cause_of(&error.without_url()))?;
         let status = response.status();
         match status {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use aes_chains::{Announced, Head, Outcome, TxId};
+use aes_chains::{Announced, Head, Outcome, Ticks, TxId};
 use aes_coordinator::msg::State as ExecutionState;
 use aes_protocol::{keccak, AttestorSet, Bytes, ChainId, Conservation, Decision, Domain, Hash32};
 use aes_testkit::cw20;
@@ -18,7 +18,6 @@ use super::alz::{Alz, DENOM};
 use super::shelf::Shelf;
 use crate::dice::Dice;
 use crate::evm::deploy::{MINT_CAP, RICH, VAULT};
-use crate::ticks::Ticks;
 
 type SimApp = App<BankKeeper, cosmwasm_std::testing::MockApi, Shelf>;
 

@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 
-use aes_chains::Head;
+use aes_chains::{Head, Ticks};
 use aes_protocol::{keccak, ChainId, Hash32};
 use revm::primitives::{Address, Bytes, Log};
 
 use super::abi;
 use super::vm::{self, Call, Done, Env, State};
 use crate::dice::Dice;
-use crate::ticks::Ticks;
 
 pub const CALM_FEE: u64 = 10;
 
