@@ -48,28 +48,37 @@ impl Person {
 
 /// An execution's legs: deposits and reserves that add up, and now and then a transfer beside them.
 pub fn legs(dice: &mut Dice) -> Vec<(usize, &'static str, Function, u128)> {
-    let chains = with(|world| world.chains());
     let mut legs = Vec::new();
     let somebody = |dice: &mut Dice| *dice.pick(&PEOPLE);
     if dice.chance(0.8) {
         let parts = dice.number(1..3) as u128;
         let amount = u128::from(dice.number(1..2_000));
-        let chain = dice.index(chains);
+        let chain = somewhere(dice);
         let is_burnt = is_minted(chain) || with(|world| world.is_bitcoin(chain));
         let out = if is_burnt && dice.chance(0.4) { Function::Burn } else { Function::Lock };
         legs.push((chain, somebody(dice), out, amount * parts));
         for _ in 0..parts {
-            let chain = dice.index(chains);
+            let chain = somewhere(dice);
             let into = if is_minted(chain) && dice.chance(0.5) { Function::Mint } else { Function::Unlock };
             legs.push((chain, somebody(dice), into, amount));
         }
     }
     while legs.is_empty() || dice.chance(0.3) {
-        let chain = dice.index(chains);
+        let chain = somewhere(dice);
         legs.push((chain, somebody(dice), Function::Transfer, u128::from(dice.number(1..2_000))));
     }
     dice.shuffle(&mut legs);
     legs
+}
+
+/// On any chain; where there is Bitcoin, often there.
+fn somewhere(dice: &mut Dice) -> usize {
+    let (chains, has_bitcoin) = with(|world| (world.chains(), world.bitcoin.is_some()));
+    if has_bitcoin && dice.chance(0.4) {
+        chains - 1
+    } else {
+        dice.index(chains)
+    }
 }
 
 fn is_minted(chain: usize) -> bool {
