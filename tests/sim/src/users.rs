@@ -21,8 +21,8 @@ use crate::world::{say, with, World};
 
 pub const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
 
-/// No account on Bitcoin.
-const OP_RETURN: &[u8] = &[0x6a];
+/// Has the form of an account on Bitcoin, and nobody can be paid there.
+const OP_RETURN: &[u8] = &[0x6a, 0x02, 0, 0];
 
 pub struct Person {
     pub name: &'static str,
