@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aes_config::{Config, ConfigError, Manifest, ManifestError};
 use aes_protocol::{ChainId, ChainKind};
 
-use crate::bitcoin::BitcoinChain;
+use crate::bitcoin::{BitcoinChain, Node};
 use crate::chain::Chain;
 use crate::cosmos::{AccountTextError, CosmosChain, CosmosClient, CosmosHome, SetupError};
 use crate::error::ChainError;
@@ -81,7 +81,7 @@ fn adapter(
         ChainKind::Evm => EvmChain::new(id.clone(), settings, entry)?,
         ChainKind::Bitcoin => {
             let (bitcoin, anchor) = (manifest.bitcoin(id)?, manifest.anchor(id)?.clone());
-            BitcoinChain::new(id.clone(), settings, entry, bitcoin, anchor, home.clone())?
+            BitcoinChain::new(Node::new(id.clone(), settings)?, settings, entry, bitcoin, anchor, home.clone())?
         }
     })
 }

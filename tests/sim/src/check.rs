@@ -39,10 +39,13 @@ pub struct Deal {
 const STATES: [State; 5] = [State::Open, State::Committed, State::Aborted, State::Finalized, State::RolledBack];
 
 pub fn deals(world: &World) -> Vec<Deal> {
+    deals_by(world, Audit::of(world).as_ref())
+}
+
+fn deals_by(world: &World, audit: Option<&Audit>) -> Vec<Deal> {
     let ids = STATES.iter().flat_map(|state| world.home.executions(*state));
-    let audit = Audit::of(world);
     let deal = |record: ExecutionResponse| {
-        let end = |entry: &LegResponse| match &audit {
+        let end = |entry: &LegResponse| match audit {
             Some(audit) if entry.leg.chain == world.bitcoin().id => audit.end(&record, entry),
             _ => end(world, &record, &entry.leg),
         };
@@ -81,9 +84,9 @@ fn end(world: &World, record: &ExecutionResponse, leg: &Leg) -> End {
 
 /// Everything that is broken, in words.
 pub fn violations(world: &World, escape_delay: u64) -> Vec<String> {
-    let deals = deals(world);
-    let mut broken = Vec::new();
     let audit = Audit::of(world);
+    let deals = deals_by(world, audit.as_ref());
+    let mut broken = Vec::new();
     for deal in &deals {
         let name = short(&deal.record.execution_id);
         for (promise, is_kept) in [
@@ -98,7 +101,7 @@ pub fn violations(world: &World, escape_delay: u64) -> Vec<String> {
             }
         }
     }
-    broken.extend(books(world, &deals));
+    broken.extend(books(world, audit.as_ref(), &deals));
     broken
 }
 
@@ -247,30 +250,30 @@ fn due(world: &World, chain: usize, deals: &[Deal]) -> Due {
 }
 
 /// P3 and P8: everybody has exactly what the ends of the legs say, to the base unit, and so has every escrow.
-fn books(world: &World, deals: &[Deal]) -> Vec<String> {
+fn books(world: &World, audit: Option<&Audit>, deals: &[Deal]) -> Vec<String> {
     let mut broken = Vec::new();
-    let audit = Audit::of(world);
+    let supply = audit.map(|audit| supply(audit, deals));
     for chain in 0..world.chains() {
         let due = due(world, chain, deals);
-        let (vault, held, issued) = sums(world, audit.as_ref(), chain, deals);
+        let (vault, held, issued) = sums(world, supply.as_ref(), chain);
         for (name, is, must) in [
             ("vault", vault, due.vault),
             ("held", held, due.held),
             ("issued", issued, due.issued),
-            ("the escrow's ALZ", in_escrow(world, audit.as_ref(), chain, deals), due.vault + due.held),
+            ("the escrow's ALZ", in_escrow(world, supply.as_ref(), chain), due.vault + due.held),
         ] {
             if is != must {
                 broken.push(format!("P8 conservation: chain {chain}: {name} is {is}, not {must}"));
             }
         }
         for (account, must) in &due.people {
-            let is = balance(world, audit.as_ref(), chain, account);
+            let is = balance(world, audit, chain, account);
             if is != *must {
                 broken.push(format!("P3 no redirection: chain {chain}: {account} has {is}, not {must}"));
             }
         }
     }
-    if audit.as_ref().is_some_and(|audit| !audit.is_conserved(&supply(audit, deals))) {
+    if audit.zip(supply).is_some_and(|(audit, supply)| !audit.is_conserved(&supply)) {
         broken.push("P8 conservation: on Bitcoin some ALZ or some sats are nowhere".into());
     }
     broken
@@ -280,15 +283,15 @@ fn supply(audit: &Audit, deals: &[Deal]) -> Supply {
     audit.supply(deals.iter().flat_map(|deal| deal.record.legs.iter().map(|entry| (&deal.record.execution_id, entry))))
 }
 
-fn in_escrow(world: &World, audit: Option<&Audit>, chain: usize, deals: &[Deal]) -> i128 {
-    match audit.filter(|_| world.is_bitcoin(chain)).map(|audit| supply(audit, deals)) {
+fn in_escrow(world: &World, bitcoin: Option<&Supply>, chain: usize) -> i128 {
+    match bitcoin.filter(|_| world.is_bitcoin(chain)) {
         Some(supply) => (supply.vault + supply.held) as i128,
-        None => balance(world, audit, chain, &world.escrow(chain)),
+        None => balance(world, None, chain, &world.escrow(chain)),
     }
 }
 
-fn sums(world: &World, audit: Option<&Audit>, chain: usize, deals: &[Deal]) -> (i128, i128, i128) {
-    if let Some(supply) = audit.filter(|_| world.is_bitcoin(chain)).map(|audit| supply(audit, deals)) {
+fn sums(world: &World, bitcoin: Option<&Supply>, chain: usize) -> (i128, i128, i128) {
+    if let Some(supply) = bitcoin.filter(|_| world.is_bitcoin(chain)) {
         return (supply.vault as i128, supply.held as i128, -(supply.burned as i128));
     }
     if chain == 0 {
@@ -323,7 +326,9 @@ fn alz_of(ledger: &EvmLedger, account: Address) -> i128 {
 
 /// What two runs of one seed must have in common, beside the timeline; and what a message delivered again must not change.
 pub fn digest(world: &World) -> Vec<String> {
-    let (deals, audit) = (deals(world), Audit::of(world));
+    let audit = Audit::of(world);
+    let deals = deals_by(world, audit.as_ref());
+    let supply = audit.as_ref().map(|audit| supply(audit, &deals));
     let mut lines = Vec::new();
     for Deal { record, ends } in &deals {
         lines.push(format!("{} {}", record.execution_id, record.state));
@@ -332,7 +337,7 @@ pub fn digest(world: &World) -> Vec<String> {
     }
     for chain in 0..world.chains() {
         let people = PEOPLE.map(|name| balance(world, audit.as_ref(), chain, &world.account(chain, name)));
-        let sums = sums(world, audit.as_ref(), chain, &deals);
+        let sums = sums(world, supply.as_ref(), chain);
         lines.push(format!("chain {chain}: {sums:?}, people have {people:?}"));
     }
     let set: Result<SetResponse, String> =

@@ -105,17 +105,6 @@ impl Drop for BitcoinChain {
 impl BitcoinChain {
     /// Asks no node yet. The home chain is where deposits' pre-signatures and the attestor sets are read.
     pub fn new(
-        id: ChainId,
-        config: &ChainConfig,
-        entry: &ManifestChain,
-        bitcoin: &BitcoinEscrow,
-        anchor: Anchor,
-        home: Arc<dyn Home>,
-    ) -> Result<Arc<Self>, ChainError> {
-        Self::over(Node::new(id, config)?, config, entry, bitcoin, anchor, home)
-    }
-
-    pub fn over(
         node: Node,
         config: &ChainConfig,
         entry: &ManifestChain,

@@ -1,6 +1,7 @@
 //! Blocks by regtest's rules, and what a transaction must have to be in one: scripts that Core's own code takes, and lock
 //! times that are over (BIP-65, BIP-68, BIP-113).
 
+use aes_protocol::Hash32;
 use bitcoin::absolute::LockTime;
 use bitcoin::block::{Header, Version as BlockVersion};
 use bitcoin::consensus::serialize;
@@ -82,6 +83,12 @@ pub fn is_final(tx: &Transaction, heights: &[u64], headers: &[Header]) -> bool {
         }
     };
     is_over && tx.input.iter().zip(heights).all(has_waited)
+}
+
+/// The last byte first, as hashes are written.
+pub fn reversed(mut bytes: [u8; 32]) -> Hash32 {
+    bytes.reverse();
+    Hash32(bytes)
 }
 
 /// Bitcoin Core's word on every input.

@@ -19,6 +19,7 @@ use bitcoin::{
     Witness,
 };
 
+use super::blocks::reversed;
 use super::ledger::{BitcoinLedger, Deployed, SATS};
 use crate::dice::Dice;
 use crate::evm::deploy::{Terms, RICH, VAULT};
@@ -167,7 +168,7 @@ pub fn chain(
     dice: &mut Dice,
 ) -> (BitcoinLedger, Deployed) {
     let (ledger, all) = BitcoinLedger::new(CHAIN.parse().expect("a chain"), depth);
-    let hash = hash_of(&ledger);
+    let hash = reversed(ledger.blocks[0].0.to_byte_array());
     let admin = keypair(&Key::named("admin").secret()).expect("a key");
     let mut maker = Maker { ledger, time: time - 300, dice, admin, coins: Vec::new() };
     let names = std::iter::once("admin").chain(people.iter().copied()).chain(payers.iter().map(String::as_str));
@@ -204,11 +205,4 @@ pub fn chain(
     };
     escrow.sets.add(AttestorKeys::new(next).expect("keys"));
     (maker.ledger, Deployed { escrow, etched, entry, terms: bitcoin, anchor: Anchor { height: 0, hash } })
-}
-
-/// Of the first block, as it is written.
-fn hash_of(ledger: &BitcoinLedger) -> Hash32 {
-    let mut bytes = ledger.blocks[0].0.to_byte_array();
-    bytes.reverse();
-    Hash32(bytes)
 }

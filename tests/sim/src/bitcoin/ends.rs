@@ -10,6 +10,7 @@ use bitcoin::consensus::serialize;
 use bitcoin::hashes::Hash;
 use bitcoin::{Block, OutPoint, ScriptBuf, Transaction, TxOut};
 
+use super::blocks::reversed;
 use super::deploy::signatures;
 use super::ledger::{BitcoinLedger, Deployed, SATS};
 use crate::check::End;
@@ -153,10 +154,4 @@ impl<'a> Audit<'a> {
 
 fn has(block: &Block, txid: &bitcoin::Txid) -> bool {
     block.txdata.iter().any(|tx| tx.compute_txid() == *txid)
-}
-
-/// The last byte first, as hashes are written.
-fn reversed(mut bytes: [u8; 32]) -> Hash32 {
-    bytes.reverse();
-    Hash32(bytes)
 }

@@ -43,7 +43,7 @@ pub fn adapter(link: Link, payer: Option<&str>, home: Arc<dyn Home>) -> Arc<dyn 
     }
     let config: ChainConfig = serde_json::from_value(config).expect("a config");
     let node = Node::over(Arc::new(SimNode { link }), id, &config).expect("a Bitcoin chain");
-    BitcoinChain::over(node, &config, &deployed.entry, &deployed.terms, deployed.anchor, home).expect("an adapter")
+    BitcoinChain::new(node, &config, &deployed.entry, &deployed.terms, deployed.anchor, home).expect("an adapter")
 }
 
 #[derive(Debug)]
